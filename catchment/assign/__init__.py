@@ -1,0 +1,11 @@
+"""Observations to sites: judgements, each with the id of the rule that gave it.
+
+`rules` lists the rules, `identity` turns one identity string into a site, and `assignments` judges every vantage point,
+target and window.
+"""
+
+from catchment.assign.assignments import SiteSet, assign
+from catchment.assign.identity import Identified, identify
+from catchment.assign.rules import RULES
+
+__all__ = ["RULES", "Identified", "SiteSet", "assign", "identify"]

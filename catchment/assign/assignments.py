@@ -1,0 +1,318 @@
+"""The tier of assignments: which site each vantage point reached at each target in each window, and how we know.
+
+Answers beat failures. Among answers the outcome with most of them wins (ties: an identified one first); among identified
+ones the modal site (ties: lower median RTT, then code). Every outcome is counted in the row.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Literal
+
+import duckdb
+import numpy as np
+
+from catchment.assign.identity import identify
+from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km, nearest
+from catchment.model import Service, Site, Target, Window
+from catchment.observe.message import IDENTITY_SOURCES
+from catchment.schemas import ASSIGNMENTS, selected
+
+SiteSet = Literal["listed", "observed"]
+"""Among which sites the nearest is sought: those listed as active in the window, or those seen answering in it."""
+
+# Observations in their window, each DNS answer with its outcome. Reads `observations`, `targets`, `windows`, `identities`.
+_JUDGED = """
+    SELECT o.vantage, t.service, t.target, t.af, w.window_start, w.window_end, o.kind, o.measured_at, o.rtt_ms, o.failure,
+        o.raw_file, o.raw_record, o.raw_item, o.identity, i.site, i.server, i.rule, coalesce(i.repaired, FALSE) AS repaired,
+        CASE WHEN o.kind <> 'dns' OR o.failure IS NOT NULL THEN NULL
+            WHEN i.outcome IS NOT NULL THEN i.outcome
+            WHEN o.rcode <> 'NOERROR' THEN 'error' ELSE 'empty' END AS outcome,
+        q.query IS NOT NULL AS promised
+    FROM observations AS o
+    JOIN targets AS t ON t.target = o.target
+    JOIN windows AS w ON o.measured_at >= w.window_start AND o.measured_at < w.window_end
+    LEFT JOIN identities AS i
+        ON i.service = t.service AND i.identity = o.identity AND i.identity_source = o.identity_source
+    LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query"""
+
+_TALLIES = """
+    SELECT vantage, service, target, af, window_start, window_end,
+        count(*) FILTER (WHERE kind = 'dns') AS asked,
+        count(*) FILTER (WHERE outcome = 'identified') AS identified,
+        count(*) FILTER (WHERE outcome = 'foreign') AS foreign_identity,
+        count(*) FILTER (WHERE outcome = 'unknown') AS unknown_identity,
+        count(*) FILTER (WHERE outcome = 'error') AS errors,
+        count(*) FILTER (WHERE outcome = 'empty') AS empty,
+        count(*) FILTER (WHERE kind = 'dns' AND failure = 'timeout') AS timeouts,
+        count(*) FILTER (WHERE failure = 'probe-failed') AS send_failures,
+        count(*) FILTER (WHERE failure = 'network') AS network_failures,
+        count(*) FILTER (WHERE failure = 'malformed') AS malformed,
+        count(*) FILTER (WHERE kind <> 'dns' AND failure IS NULL) AS pings_answered,
+        count(*) FILTER (WHERE kind <> 'dns' AND failure IN ('timeout', 'not-reached')) AS pings_lost,
+        count(DISTINCT site) AS sites_seen,
+        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
+    FROM judged GROUP BY vantage, service, target, af, window_start, window_end"""
+
+# One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
+_CANDIDATES = """
+    SELECT *, row_number() OVER (
+            PARTITION BY vantage, target, window_start
+            ORDER BY outcome_answers DESC, standing, answers DESC, rtt_ms_median, site) AS place
+    FROM (
+        SELECT *, sum(answers) OVER (PARTITION BY vantage, target, window_start, outcome) AS outcome_answers,
+            CASE outcome WHEN 'identified' THEN 1 WHEN 'unknown' THEN 2 WHEN 'foreign' THEN 3 WHEN 'error' THEN 4
+                ELSE 5 END AS standing
+        FROM (
+            SELECT vantage, target, window_start, outcome, site, count(*) AS answers, min(rtt_ms) AS rtt_ms_min,
+                median(rtt_ms) AS rtt_ms_median, bool_and(repaired) AS repaired, bool_or(promised) AS promised
+            FROM judged WHERE outcome IS NOT NULL GROUP BY vantage, target, window_start, outcome, site))"""
+
+# The identity most often given for each outcome and site, with the server in it and the rule that named the site.
+_NAMES = """
+    SELECT * FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY vantage, target, window_start, outcome, site ORDER BY answers DESC, identity) AS place
+        FROM (
+            SELECT vantage, target, window_start, outcome, site, identity, server, rule, count(*) AS answers
+            FROM judged WHERE outcome IN ('identified', 'unknown', 'foreign')
+            GROUP BY vantage, target, window_start, outcome, site, identity, server, rule))
+    WHERE place = 1"""
+
+# Only vantage points that saw two sites can flip, so only their answers are put in order.
+_FLIPS = """
+    SELECT vantage, target, window_start, count(*) FILTER (WHERE site <> site_before) AS flips
+    FROM (
+        SELECT vantage, target, window_start, site, lag(site) OVER (
+            PARTITION BY vantage, target, window_start ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_before
+        FROM judged JOIN (SELECT vantage, target, window_start FROM tallies WHERE sites_seen > 1)
+            USING (vantage, target, window_start)
+        WHERE outcome = 'identified')
+    GROUP BY vantage, target, window_start"""
+
+_REACHED = """
+    SELECT t.*, c.outcome, c.site, c.rtt_ms_min, c.rtt_ms_median, c.repaired, c.promised, n.identity, n.server,
+        n.rule AS site_rule, coalesce(f.flips, 0) AS flips
+    FROM tallies AS t
+    LEFT JOIN (SELECT * FROM candidates WHERE place = 1) AS c USING (vantage, target, window_start)
+    LEFT JOIN names AS n
+        ON n.vantage = t.vantage AND n.target = t.target AND n.window_start = t.window_start
+        AND n.outcome = c.outcome AND (n.site = c.site OR (n.site IS NULL AND c.site IS NULL))
+    LEFT JOIN flips AS f
+        ON f.vantage = t.vantage AND f.target = t.target AND f.window_start = t.window_start"""
+
+_VERDICTS = f"""
+    SELECT *,
+        CASE WHEN outcome <> 'identified' THEN NULL
+            WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} THEN 'light-own-packet'
+            WHEN sites_seen = 1 AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
+            THEN 'light-ping' END AS impossible
+    FROM reached
+    LEFT JOIN distances USING (vantage, service, site)
+    LEFT JOIN nearest_sites USING (vantage, service, window_start)"""
+
+_RULED = """
+    SELECT *,
+        CASE outcome
+            WHEN 'identified' THEN
+                CASE WHEN impossible IS NOT NULL AND impossible_targets > 1 THEN 'impossible-on-two-targets'
+                    WHEN impossible IS NOT NULL THEN impossible ELSE site_rule END
+            WHEN 'unknown' THEN site_rule
+            WHEN 'foreign' THEN site_rule
+            WHEN 'error' THEN CASE WHEN promised THEN 'error-where-it-answers' ELSE 'does-not-answer-this-query' END
+            WHEN 'empty' THEN CASE WHEN promised THEN 'empty-where-it-answers' ELSE 'does-not-answer-this-query' END
+            ELSE CASE
+                WHEN asked = 0 AND pings_answered > 0 THEN 'no-identity-asked'
+                WHEN asked = 0 AND pings_lost > 0 THEN 'ping-silent'
+                WHEN timeouts + network_failures > 0 AND pings_answered > 0 THEN 'ping-answers-dns-silent'
+                WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-ping-silent'
+                WHEN timeouts + network_failures > 0 THEN 'dns-silent'
+                WHEN malformed > 0 THEN 'unreadable'
+                ELSE 'could-not-send' END
+        END AS rule
+    FROM (SELECT *, count(impossible) OVER (PARTITION BY vantage, window_start) AS impossible_targets FROM verdicts)"""
+
+_ASSIGNED = """
+    SELECT * EXCLUDE (site_rule),
+        CASE WHEN outcome = 'identified' THEN site_rule END AS site_rule,
+        CASE
+            WHEN outcome = 'identified' AND rule = 'impossible-on-two-targets' THEN 'mislocated'
+            WHEN outcome = 'identified' AND impossible IS NOT NULL THEN 'impossible-rtt'
+            WHEN outcome = 'identified' AND repaired THEN 'repaired'
+            WHEN outcome = 'identified' THEN 'ok'
+            WHEN outcome = 'foreign' THEN 'intercepted-foreign-identity'
+            WHEN outcome = 'unknown' THEN 'unknown-identity'
+            WHEN rule = 'error-where-it-answers' THEN 'intercepted-error'
+            WHEN rule = 'empty-where-it-answers' THEN 'intercepted-empty'
+            WHEN rule IN ('does-not-answer-this-query', 'no-identity-asked') THEN 'no-identity'
+            WHEN rule IN ('dns-and-ping-silent', 'ping-silent') THEN 'unreachable'
+            WHEN rule = 'ping-answers-dns-silent' THEN 'dns-dead'
+            WHEN rule = 'dns-silent' THEN 'timeout'
+            WHEN rule = 'unreadable' THEN 'malformed'
+            ELSE 'probe-failed' END AS verdict
+    FROM ruled"""
+
+
+def assign(
+    con: duckdb.DuckDBPyConnection,
+    services: Sequence[Service],
+    targets: Sequence[Target],
+    windows: Sequence[Window],
+    *,
+    site_set: SiteSet = "listed",
+) -> None:
+    """Judge the tables `observations` and `vantage_points` of the connection, and leave the table `assignments`.
+
+    Its rows are in the order of service, target, window and vantage. Windows must be bounded on both sides.
+    """
+    _tables_of_the_plan(con, services, targets, windows)
+    con.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {_JUDGED}")
+    for table, query in (
+        ("tallies", _TALLIES),
+        ("candidates", _CANDIDATES),
+        ("names", _NAMES),
+        ("flips", _FLIPS),
+        ("reached", _REACHED),
+    ):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
+    _measure_distances(con, services)
+    _find_nearest(con, services, windows, site_set)
+    for view, query in (("verdicts", _VERDICTS), ("ruled", _RULED), ("assigned", _ASSIGNED)):
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE assignments AS SELECT {selected(ASSIGNMENTS)} FROM assigned
+        ORDER BY service, target, window_start, vantage"""
+    )
+
+
+def _tables_of_the_plan(
+    con: duckdb.DuckDBPyConnection, services: Sequence[Service], targets: Sequence[Target], windows: Sequence[Window]
+) -> None:
+    _fill(
+        con,
+        "targets (service VARCHAR, target VARCHAR, af TINYINT)",
+        [(target.service, target.address, target.af) for target in targets],
+    )
+    _fill(
+        con,
+        "windows (window_start DOUBLE, window_end DOUBLE)",
+        [(window.start, window.end) for window in windows],
+    )
+    _fill(
+        con,
+        "promises (service VARCHAR, query VARCHAR)",
+        [(service.name, query) for service in services for query in service.answers],
+    )
+    rows: list[tuple[object, ...]] = []
+    for service in services:
+        sources = sorted({*IDENTITY_SOURCES, *service.answers})
+        seen = con.execute(
+            """SELECT DISTINCT o.identity, o.identity_source FROM observations AS o JOIN targets AS t USING (target)
+            WHERE t.service = ? AND o.identity <> '' AND list_contains(?, o.identity_source) ORDER BY ALL""",
+            [service.name, sources],
+        ).fetchall()
+        for found, (_, source) in zip(identify(service, (text for text, _ in seen)), seen, strict=True):
+            site = None if found.site is None else found.site.code
+            rows.append(
+                (service.name, found.identity, source, found.outcome, site, found.server, found.rule, found.repaired)
+            )
+    _fill(
+        con,
+        """identities (service VARCHAR, identity VARCHAR, identity_source VARCHAR, outcome VARCHAR, site VARCHAR,
+            server VARCHAR, rule VARCHAR, repaired BOOLEAN)""",
+        rows,
+    )
+
+
+def _fill(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table}")
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        con.execute(f"INSERT INTO {table.split()[0]} SELECT {', '.join('unnest(?)' for _ in columns)}", columns)
+
+
+def _measure_distances(con: duckdb.DuckDBPyConnection, services: Sequence[Service]) -> None:
+    """Leave the table `distances` (vantage, service, site, distance_km): from each vantage point to the sites it reached."""
+    placed = [(service.name, site) for service in services for site in service.sites if site.latitude is not None]
+    _fill(
+        con,
+        "places (service VARCHAR, site VARCHAR, latitude DOUBLE, longitude DOUBLE)",
+        [(name, site.code, site.latitude, site.longitude) for name, site in placed],
+    )
+    pairs = con.execute(
+        """SELECT DISTINCT r.vantage, r.service, r.site, v.latitude, v.longitude, p.latitude AS site_latitude,
+            p.longitude AS site_longitude
+        FROM reached AS r JOIN vantage_points AS v USING (vantage) JOIN places AS p USING (service, site)
+        WHERE v.latitude IS NOT NULL ORDER BY ALL"""
+    ).fetchnumpy()
+    found = {key: pairs[key] for key in ("vantage", "service", "site")}
+    found["distance_km"] = distance_km(
+        *(_floats(pairs[key]) for key in ("latitude", "longitude", "site_latitude", "site_longitude"))
+    )
+    _store(con, "distances", found, "vantage VARCHAR, service VARCHAR, site VARCHAR, distance_km DOUBLE")
+
+
+def _find_nearest(
+    con: duckdb.DuckDBPyConnection, services: Sequence[Service], windows: Sequence[Window], site_set: SiteSet
+) -> None:
+    """Leave the table `nearest_sites` (vantage, service, window_start, nearest_site, nearest_km)."""
+    table = "vantage VARCHAR, service VARCHAR, window_start DOUBLE, nearest_site VARCHAR, nearest_km DOUBLE"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE nearest_sites ({table})")
+    for service in services:
+        for window in windows:
+            sites = [site for site in active_sites(service, window) if site.latitude is not None]
+            if site_set == "observed":
+                rows = con.execute(
+                    "SELECT DISTINCT site FROM reached WHERE service = ? AND window_start = ?", [service.name, window.start]
+                ).fetchall()
+                seen = {code for (code,) in rows}
+                sites = [site for site in service.sites if site.code in seen and site.latitude is not None]
+            here = con.execute(
+                """SELECT DISTINCT r.vantage, v.latitude, v.longitude FROM reached AS r
+                JOIN vantage_points AS v USING (vantage)
+                WHERE r.service = ? AND r.window_start = ? AND v.latitude IS NOT NULL ORDER BY ALL""",
+                [service.name, window.start],
+            ).fetchnumpy()
+            if not sites or len(here["vantage"]) == 0:
+                continue
+            latitudes, longitudes = _floats(here["latitude"]), _floats(here["longitude"])
+            index, kilometres = nearest(latitudes, longitudes, *_places(sites))
+            codes = np.array([site.code for site in sites], dtype=object)
+            found = {"vantage": here["vantage"], "nearest_site": codes[index], "nearest_km": kilometres}
+            _store(con, "found", found, "vantage VARCHAR, nearest_site VARCHAR, nearest_km DOUBLE")
+            con.execute(
+                "INSERT INTO nearest_sites SELECT vantage, ?, ?, nearest_site, nearest_km FROM found",
+                [service.name, window.start],
+            )
+
+
+def active_sites(service: Service, window: Window) -> list[Site]:
+    """Return the sites that the service lists as active at some time in the window."""
+    first = None if window.start is None else datetime.datetime.fromtimestamp(window.start, datetime.UTC).date()
+    last = None if window.end is None else datetime.datetime.fromtimestamp(window.end, datetime.UTC).date()
+    return [
+        site
+        for site in service.sites
+        if (site.since is None or last is None or site.since <= last)
+        and (site.until is None or first is None or first < site.until)
+    ]
+
+
+def _places(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.array([site.latitude for site in sites], dtype=np.float64),
+        np.array([site.longitude for site in sites], dtype=np.float64),
+    )
+
+
+def _floats(column: np.ndarray) -> np.ndarray:
+    return np.asarray(column, dtype=np.float64)
+
+
+def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, np.ndarray], columns: str) -> None:
+    """Make a table of NumPy arrays of one length."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
+    con.register("arrays", {key: np.ma.getdata(values) for key, values in arrays.items()})
+    con.execute(f"INSERT INTO {table} SELECT * FROM arrays")
+    con.unregister("arrays")

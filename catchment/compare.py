@@ -1,0 +1,212 @@
+"""Before and after: who moved where, what it did to their latency, and what merely flaps.
+
+Only vantage points assigned on both sides are compared; the others are counted, with their verdicts as the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from catchment.geo import CONTINENT_OF
+from catchment.metrics import Grouping, Numbers
+from catchment.model import ASSIGNED, Target
+
+TargetPair = tuple[Target, Target]
+
+_NAMED_MOVES = 3
+_ASSIGNED = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
+# One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `vantage_points` (of both
+# runs, the later place of each) and `continents`.
+_BOTH = f"""
+    SELECT coalesce(b.vantage, a.vantage) AS vantage, b.site AS "from", a.site AS "to",
+        b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
+        coalesce(b.verdict, 'no result') AS verdict_before, coalesce(a.verdict, 'no result') AS verdict_after,
+        coalesce(b.verdict IN ({_ASSIGNED}), FALSE) AS assigned_before,
+        coalesce(a.verdict IN ({_ASSIGNED}), FALSE) AS assigned_after,
+        coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,
+        v.country, CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn, c.continent
+    FROM (SELECT * FROM assignments_before WHERE target = $before) AS b
+    FULL JOIN (SELECT * FROM assignments_after WHERE target = $after) AS a ON a.vantage = b.vantage
+    LEFT JOIN vantage_points AS v ON v.vantage = coalesce(b.vantage, a.vantage)
+    LEFT JOIN continents AS c ON c.country = v.country"""
+_KEY = {"site": '"from"', "verdict": "verdict_before", "country": "country", "asn": "asn", "continent": "continent"}
+
+
+def pair_targets(before: Sequence[Target], after: Sequence[Target]) -> list[TargetPair]:
+    """Pair the targets of two runs: by address, else by service and address family where each side has one such.
+
+    So a service that was renumbered between the runs is still compared with itself.
+    """
+    by_address = {target.address: target for target in after}
+    pairs = [(target, by_address[target.address]) for target in before if target.address in by_address]
+    paired = {target.address for target, _ in pairs}
+    left = [target for target in before if target.address not in paired and target.service is not None]
+    right = [target for target in after if target.address not in paired and target.service is not None]
+    for target in left:
+        mine = [other for other in left if (other.service, other.af) == (target.service, target.af)]
+        theirs = [other for other in right if (other.service, other.af) == (target.service, target.af)]
+        if len(mine) == len(theirs) == 1:
+            pairs.append((target, theirs[0]))
+    return pairs
+
+
+def compare(con: duckdb.DuckDBPyConnection, pairs: Sequence[TargetPair], *, by: Grouping | None = None) -> Numbers:
+    """Return what moved between the tables `assignments_before` and `assignments_after`, target by target."""
+    con.execute("CREATE OR REPLACE TEMP TABLE continents (country VARCHAR, continent VARCHAR)")
+    con.execute("INSERT INTO continents SELECT unnest(?), unnest(?)", [list(CONTINENT_OF), list(CONTINENT_OF.values())])
+    return {"targets": [_compare_target(con, pair, by) for pair in pairs]}
+
+
+def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Grouping | None) -> Numbers:
+    before, after = pair
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE both_sides AS {_BOTH}", {"before": before.address, "after": after.address}
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE paired AS SELECT *, "from" <> "to" AS moved FROM both_sides
+        WHERE assigned_before AND assigned_after"""
+    )
+    paired, moved, moved_flapping = con.execute(
+        "SELECT count(*), count(*) FILTER (WHERE moved), count(*) FILTER (WHERE moved AND flapping) FROM paired"
+    ).fetchall()[0]
+    only_before, only_after = con.execute(
+        """SELECT count(*) FILTER (WHERE assigned_before AND NOT assigned_after),
+            count(*) FILTER (WHERE assigned_after AND NOT assigned_before) FROM both_sides"""
+    ).fetchall()[0]
+    found: Numbers = {
+        "service": after.service,
+        "target": after.address,
+        "af": after.af,
+        "target_before": before.address,
+        "paired": paired,
+        "only_before": only_before,
+        "only_after": only_after,
+        "moved": moved,
+        "moved_share": _share(moved, paired),
+        "moved_flapping": moved_flapping,
+        "total_variation": _total_variation(con),
+        "moves": _moves(con),
+        "sites": _sites(con),
+        "rtt_ms": {"moved": _latency(con, "moved"), "unmoved": _latency(con, "NOT moved")},
+        "floor": None,
+        "excluded": _excluded(con),
+    }
+    found["summary"] = summary(found)
+    if by is not None:
+        found["by"] = by
+        found["groups"] = _groups(con, by)
+    return found
+
+
+def _moves(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
+    rows = con.execute(
+        """SELECT "from", "to", count(*) AS n, median(rtt_ms_before), median(rtt_ms_after)
+        FROM paired WHERE moved GROUP BY "from", "to" ORDER BY n DESC, "from", "to" """
+    ).fetchall()
+    keys = ("from", "to", "vantage_points", "rtt_ms_before", "rtt_ms_after")
+    return [dict(zip(keys, map(_rounded, row), strict=True)) for row in rows]
+
+
+def _sites(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
+    """Count each site's vantage points among the paired; p, q and ci stay empty until there are statistics."""
+    rows = con.execute(
+        """SELECT site, sum(b) AS before, sum(a) AS after, sum(b * m) AS gone, sum(a * m) AS came FROM (
+            SELECT "from" AS site, 1 AS b, 0 AS a, CAST(moved AS INTEGER) AS m FROM paired
+            UNION ALL SELECT "to", 0, 1, CAST(moved AS INTEGER) FROM paired)
+        GROUP BY site ORDER BY greatest(sum(b), sum(a)) DESC, site"""
+    ).fetchall()
+    return [
+        {"site": site, "before": int(before), "after": int(after), "left": int(gone), "joined": int(came)}
+        | {"p": None, "q": None, "ci": None}
+        for site, before, after, gone, came in rows
+    ]
+
+
+def _total_variation(con: duckdb.DuckDBPyConnection) -> float | None:
+    """Return half the sum of what shares changed by: less than the share that moved, because swaps cancel in it."""
+    (half,) = con.execute(
+        """SELECT sum(abs(balance)) / 2 FROM (
+            SELECT site, sum(w) AS balance FROM (
+                SELECT "from" AS site, -1 AS w FROM paired UNION ALL SELECT "to", 1 FROM paired)
+            GROUP BY site)"""
+    ).fetchall()[0]
+    (paired,) = con.execute("SELECT count(*) FROM paired").fetchall()[0]
+    return None if half is None else _rounded(half / paired)
+
+
+def _latency(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
+    """Return the median RTT before and after, and the median of each vantage point's own change."""
+    count, before, after, change = con.execute(
+        f"""SELECT count(*), median(rtt_ms_before), median(rtt_ms_after), median(rtt_ms_after - rtt_ms_before)
+        FROM paired WHERE {condition}"""
+    ).fetchall()[0]
+    return {
+        "vantage_points": count,
+        "before": _rounded(before),
+        "after": _rounded(after),
+        "change": _rounded(change),
+    }
+
+
+def _excluded(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Count the vantage points that could not be compared, by what was the matter on which side."""
+    rows = con.execute(
+        """SELECT CASE WHEN assigned_before THEN 'after: ' || verdict_after
+                WHEN assigned_after THEN 'before: ' || verdict_before
+                WHEN verdict_before = verdict_after THEN 'both: ' || verdict_before
+                ELSE 'before: ' || verdict_before || ', after: ' || verdict_after END AS reason, count(*) AS n
+        FROM both_sides WHERE NOT (assigned_before AND assigned_after) GROUP BY reason ORDER BY n DESC, reason"""
+    ).fetchall()
+    return dict(rows)
+
+
+def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
+    rows = con.execute(
+        f"""SELECT {_KEY[by]} AS key, count(*) AS n, count(*) FILTER (WHERE moved), median(rtt_ms_before),
+            median(rtt_ms_after)
+        FROM paired GROUP BY key ORDER BY n DESC, key"""
+    ).fetchall()
+    return [
+        {
+            "key": key,
+            "paired": paired,
+            "moved": moved,
+            "moved_share": _share(moved, paired),
+            "rtt_ms": {"before": _rounded(before), "after": _rounded(after)},
+        }
+        for key, paired, moved, before, after in rows
+    ]
+
+
+def summary(found: Numbers) -> str:
+    """Say in one sentence what the comparison of one target found."""
+    paired, moved = found["paired"], found["moved"]
+    if paired == 0:
+        lost = f"; {found['only_before']} reached a site only before" if found["only_before"] else ""
+        gained = f"; {found['only_after']} only after" if found["only_after"] else ""
+        return f"No vantage point reached a site both before and after{lost}{gained}."
+    unpaired = f" {found['only_before']} reached a site only before, {found['only_after']} only after."
+    if moved == 0:
+        return f"None of {paired} vantage points moved." + (unpaired if found["only_before"] or found["only_after"] else "")
+    top = ", ".join(f"{move['from']} → {move['to']} {move['vantage_points']}" for move in found["moves"][:_NAMED_MOVES])
+    more = len(found["moves"]) - _NAMED_MOVES
+    others = f" and {more} other moves" if more > 1 else " and one other move" if more == 1 else ""
+    latency = found["rtt_ms"]["moved"]
+    rtt = ""
+    if latency["before"] is not None and latency["after"] is not None:
+        rtt = f"; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"
+    return (
+        f"{moved} of {paired} vantage points moved ({100 * moved / paired:.1f} %): {top}{others}{rtt}."
+        + (unpaired if found["only_before"] or found["only_after"] else "")
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,42 @@
+"""DuckDB, the one engine: connections with bounded memory, and text put safely into SQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+MEMORY_LIMIT = "300MB"
+"""What sorting, joining and grouping may use; beyond it they spill to the temporary folder."""
+
+READING_MEMORY_LIMIT = "500MB"
+"""The same while JSON is read. The reader's buffers count in full although few are touched: with less it idles."""
+
+MAXIMUM_THREADS = 8
+
+
+@contextmanager
+def connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB that spills into the folder `temporary`, and close it at the end."""
+    con = duckdb.connect()
+    try:
+        con.execute(f"SET threads = {min(os.cpu_count() or 1, MAXIMUM_THREADS)}")
+        con.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        con.execute(f"SET temp_directory = {quote(temporary)}")
+        con.execute("SET enable_progress_bar = false")
+        yield con
+    finally:
+        con.close()
+
+
+def quote(text: str | Path) -> str:
+    """Return text as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def parts(folder: Path) -> str:
+    """Return the SQL that reads all Parquet parts of a tier."""
+    return f"read_parquet({quote(folder / '*.parquet')})"

@@ -1,0 +1,17 @@
+"""What can go wrong, by who can mend it. Every message is one line and says what to do next."""
+
+
+class CatchmentError(Exception):
+    """A problem that the user can act on; the command line prints it as one line and exits with 1."""
+
+
+class InvalidFile(CatchmentError):
+    """A campaign, service, probe or result file cannot be used as it is: mend the file, or name another."""
+
+
+class UnknownName(CatchmentError):
+    """A service, site, run or target was named that does not exist: choose one of those listed."""
+
+
+class InvalidRun(CatchmentError):
+    """A stored run is missing, incomplete or already there: name another, or make it anew."""

@@ -1,0 +1,278 @@
+"""The tier of observations: staged results of every kind, decoded replies joined back, duplicates left out."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from catchment.engine import quote
+from catchment.errors import InvalidFile
+from catchment.model import Failure, Kind, Service, Window
+from catchment.observe.message import KEY_START, Reply, decode_key
+from catchment.observe.reading import Rejected, ResultFile, name_rejected, printable
+from catchment.observe.staging import stage
+from catchment.schemas import OBSERVATIONS, selected
+
+_NAMED_REJECTED = 1000
+_PROBE_FAILED = (
+    "getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR", "TU_OUT_OF_ADDRESS", "evdns_getaddrinfo",
+)  # fmt: skip
+
+# Every kind yields these columns; `key` is the distinct part of a DNS reply, `error` what the result said of a failure.
+_ITEMS = {
+    Kind.DNS: f"""
+        SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
+            coalesce(substr(abuf, {KEY_START}), answers::VARCHAR) AS key, file, record, 0 AS item
+        FROM staged WHERE resultset IS NULL
+        UNION ALL
+        SELECT prb_id, msm_id, coalesce(i."time", measured_at), coalesce(i.af, af),
+            coalesce(i.dst_addr, i.dst_name, destination), coalesce(i.src_port, src_port),
+            coalesce(i.result.qt, i.result.rt), i.result IS NOT NULL, i.error::VARCHAR,
+            coalesce(substr(nullif(i.result.abuf, ''), {KEY_START}), i.result.answers::VARCHAR), file, record, item
+        FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
+            FROM staged WHERE resultset IS NOT NULL)""",
+    Kind.PING: """
+        SELECT prb_id, msm_id, measured_at, af, destination, NULL::INTEGER AS flow, rtt_ms, replied, error,
+            NULL::VARCHAR AS key, file, record, 0 AS item
+        FROM staged""",
+    Kind.TRACEROUTE: """
+        SELECT prb_id, msm_id, measured_at, af, destination, paris_id AS flow, rtt_ms, replied, error,
+            NULL::VARCHAR AS key, file, record, 0 AS item
+        FROM staged""",
+}
+_SAME = "prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, item"
+_OBSERVED = """
+    SELECT i.prb_id, d.service, d.address AS target, coalesce(d.af, i.af) AS af, i.kind, i.measured_at, i.rtt_ms,
+        r.query, c.query AS sibling_query, r.identity, r.identity_source, r.second_identity, r.second_identity_source,
+        r.rcode, r.class,
+        CASE
+            WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
+            WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, TRUE)) THEN 'malformed'
+            WHEN i.kind = 'dns' OR i.rtt_ms IS NOT NULL THEN NULL
+            WHEN NOT i.replied THEN 'malformed'
+            WHEN i.error IS NOT NULL THEN 'probe-failed'
+            WHEN i.kind = 'ping' THEN 'timeout'
+            ELSE 'not-reached'
+        END AS failure,
+        e.detail AS failure_detail, i.flow, i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record,
+        i.item AS raw_item
+    FROM items AS i
+    JOIN files AS f ON f.number = i.file
+    LEFT JOIN contexts AS c ON c.msm_id = i.msm_id
+    LEFT JOIN destinations AS d ON d.destination = coalesce(i.destination, c.destination)
+    LEFT JOIN replies AS r ON r.key = i.key
+    LEFT JOIN errors AS e ON e.error = i.error"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What became of the records: every one is an observation or is counted here."""
+
+    records: int
+    rejected: int
+    duplicates: int
+    other_types: dict[str, int]
+    outside_window: int
+    observations: dict[str, int]
+    off_target: int
+    named: tuple[Rejected, ...] = field(default=())
+
+
+def observe(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[ResultFile],
+    services: Sequence[Service],
+    to: Path,
+    folder: Path,
+    *,
+    window: Window = Window(),
+    done: Callable[[ResultFile], None] = lambda _: None,
+) -> Reading:
+    """Read files of RIPE Atlas results and write the tier of observations as the Parquet file `to`.
+
+    `folder` is for temporary tables; `done` is told of each file read. Rows are in the order of service, target, kind,
+    vantage, time and place in the raw files, so the same files give the same bytes.
+    """
+    records, rejected, other_types, named = 0, 0, Counter[str](), list[Rejected]()
+    tables: dict[Kind, list[Path]] = {}
+    for number, file in enumerate(files):
+        staged = stage(con, file, number, folder)
+        records += staged.records
+        rejected += len(staged.rejected)
+        other_types.update(staged.other_types)
+        named += name_rejected(file, staged.rejected[: max(0, _NAMED_REJECTED - len(named))])
+        for kind, table in staged.tables.items():
+            tables.setdefault(kind, []).append(table)
+        done(file)
+    if not tables:
+        raise InvalidFile(_nothing_usable(files, records, named, other_types))
+    _view_items(con, tables)
+    items, distinct = _make_dictionaries(con, files, services)
+    duplicates = 0 if items == distinct else _leave_out_duplicates(con)
+    con.execute(
+        f"""COPY (
+            SELECT {selected(OBSERVATIONS)} FROM (
+                SELECT * REPLACE (coalesce(query::VARCHAR, sibling_query::VARCHAR) AS query), 'atlas:' || prb_id AS vantage
+                FROM ({_OBSERVED} WHERE {_inside(window)}
+                    ORDER BY service, target, kind, prb_id, measured_at, raw_file, raw_record, raw_item))
+        ) TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
+    )
+    counted = con.execute(
+        f"""SELECT kind, count(*), count(*) FILTER (service IS NULL) FROM read_parquet({quote(to)})
+        GROUP BY kind ORDER BY kind"""
+    ).fetchall()
+    return Reading(
+        records=records,
+        rejected=rejected,
+        duplicates=duplicates,
+        other_types=dict(sorted(other_types.items())),
+        outside_window=items - duplicates - sum(count for _, count, _ in counted),
+        observations={kind: count for kind, count, _ in counted},
+        off_target=sum(off for _, _, off in counted),
+        named=tuple(named),
+    )
+
+
+def _nothing_usable(
+    files: Sequence[ResultFile], records: int, named: Sequence[Rejected], other_types: Counter[str]
+) -> str:
+    where = str(files[0].path) if len(files) == 1 else f"{len(files)} files"
+    if other_types:
+        held = ", ".join(f"{count} {printable(kind.encode())}" for kind, count in sorted(other_types.items()))
+        return f"{where}: no DNS, ping or traceroute result among {records} records ({held}): name another file"
+    first = f"; the first, line {named[0].line}: {named[0].reason}: {named[0].excerpt[:60]}" if named else ""
+    return f"{where}: none of {records} records is a RIPE Atlas result{first}"
+
+
+def _inside(window: Window) -> str:
+    """Return the SQL condition that a time lies in the window."""
+    conditions = ["TRUE"]
+    if window.start is not None:
+        conditions.append(f'measured_at >= {window.start!r}')
+    if window.end is not None:
+        conditions.append(f'measured_at < {window.end!r}')
+    return " AND ".join(conditions)
+
+
+def _view_items(con: duckdb.DuckDBPyConnection, tables: dict[Kind, list[Path]]) -> None:
+    """Define the view `items`: the staged results of every kind and file, a row for each item."""
+    selections = []
+    for kind, paths in tables.items():
+        listed = ", ".join(quote(path) for path in paths)
+        con.execute(
+            f"""CREATE TEMP VIEW staged_{kind} AS SELECT *, file_row_number + 1 AS record
+            FROM read_parquet([{listed}], file_row_number = true) WHERE usable AND kind = '{kind}'"""
+        )
+        selections.append(f"SELECT *, '{kind}' AS kind FROM ({_ITEMS[kind].replace('staged', f'staged_{kind}')})")
+    con.execute(f"CREATE TEMP VIEW every_item AS {' UNION ALL '.join(selections)}")
+    con.execute("CREATE TEMP VIEW items AS SELECT * FROM every_item")
+
+
+def _leave_out_duplicates(con: duckdb.DuckDBPyConnection) -> int:
+    """Keep the first of items that are equal in all but where they stand; return how many went."""
+    con.execute(
+        f"""CREATE TEMP TABLE repeated AS SELECT file, record, item FROM (
+            SELECT file, record, item, row_number() OVER (PARTITION BY {_SAME} ORDER BY file, record) AS place
+            FROM every_item) WHERE place > 1"""
+    )
+    con.execute("CREATE OR REPLACE TEMP VIEW items AS SELECT * FROM every_item ANTI JOIN repeated USING (file, record, item)")
+    (count,) = con.execute("SELECT count(*) FROM repeated").fetchall()[0]
+    return int(count)
+
+
+def _make_dictionaries(
+    con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile], services: Sequence[Service]
+) -> tuple[int, int]:
+    """Decide once for each distinct reply, destination and error; return how many items there are, and how many distinct.
+
+    The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting the observations moves codes
+    of a few bytes instead of texts: 2.7 times as fast.
+    """
+    found = con.execute(
+        f"""SELECT msm_id, list(DISTINCT key) FILTER (key IS NOT NULL),
+            list(DISTINCT destination) FILTER (destination IS NOT NULL),
+            list(DISTINCT error) FILTER (error IS NOT NULL), count(*), count(DISTINCT hash({_SAME}))
+        FROM items GROUP BY msm_id"""
+    ).fetchall()
+    replies = {key: decode_key(key) for _, keys, *_ in found for key in keys or ()}
+    destinations = sorted({text for _, _, texts, *_ in found for text in texts or ()})
+    errors = sorted({text for _, _, _, texts, *_ in found for text in texts or ()})
+    service_of = {entry.address: service.name for service in services for entry in service.addresses}
+    _fill(con, "files", {"number": "INTEGER", "name": ""}, ((number, file.name) for number, file in enumerate(files)))
+    columns = ("query", "identity", "identity_source", "second_identity", "second_identity_source", "rcode", "class")
+    _fill(
+        con,
+        "replies",
+        {"key": "VARCHAR", "readable": "BOOLEAN"} | dict.fromkeys(columns, ""),
+        (_reply_row(key, reply) for key, reply in replies.items()),
+    )
+    columns_of_destination = {"destination": "VARCHAR", "af": "INTEGER", "address": "", "service": ""}
+    _fill(con, "destinations", columns_of_destination, (_destination_row(text, service_of) for text in destinations))
+    _fill(con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors))
+    # A measurement has one target and one query; where a result does not tell them, its siblings do.
+    contexts = (
+        (msm_id, _only(texts), _only({replies[key].query for key in keys or ()}))
+        for msm_id, keys, texts, *_ in found
+    )
+    _fill(con, "contexts", {"msm_id": "BIGINT", "destination": "VARCHAR", "query": ""}, contexts)
+    return sum(row[4] for row in found), sum(row[5] for row in found)
+
+
+def _only(values: Iterable[str | None] | None) -> str | None:
+    known = {value for value in values or () if value is not None}
+    return known.pop() if len(known) == 1 else None
+
+
+def _fill(
+    con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Make a table of rows; a column without a type is an ENUM of its own texts, in their order."""
+    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+    types = dict(columns)
+    for (name, declared), column in zip(columns.items(), values, strict=True):
+        if not declared:
+            types[name] = f"{table}_{name}"
+            texts = ", ".join(quote(text) for text in sorted({str(value) for value in column if value is not None}))
+            con.execute(f"CREATE TYPE {types[name]} AS ENUM ({texts})")
+    con.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{name} {type_}' for name, type_ in types.items())})")
+    con.execute(f"INSERT INTO {table} SELECT {', '.join('unnest(?)' for _ in values)}", values)
+
+
+def _reply_row(key: str, reply: Reply) -> tuple[object, ...]:
+    return (
+        key, reply.readable, reply.query, reply.identity, reply.identity_source, reply.second_identity,
+        reply.second_identity_source, reply.rcode, reply.answer_class,
+    )  # fmt: skip
+
+
+def _destination_row(text: str, service_of: dict[str, str]) -> tuple[object, ...]:
+    """Return one destination, its address in canonical form (None for a name), its family and its service."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text, None, None, None
+    return text, address.version, str(address), service_of.get(str(address))
+
+
+def _error_row(text: str) -> tuple[object, ...]:
+    """Return an error as it stands in a result, the kind of failure it is, and what it says."""
+    try:
+        error = json.loads(text)
+    except ValueError:
+        error = text
+    if not isinstance(error, dict):
+        return text, Failure.NETWORK, printable(str(error).encode())
+    detail = printable("; ".join(f"{key}: {value}" for key, value in error.items()).encode())
+    if "timeout" in error:
+        return text, Failure.TIMEOUT, detail
+    if any(key in error for key in _PROBE_FAILED):
+        return text, Failure.PROBE_FAILED, detail
+    return text, Failure.MALFORMED if "idmismatch" in error else Failure.NETWORK, detail
+
+

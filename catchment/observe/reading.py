@@ -1,0 +1,179 @@
+"""Files of results: what they are (by content, never by name), and which of their records nobody can read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import zstandard
+
+from catchment.errors import InvalidFile
+
+Compression = Literal["none", "gzip", "zstd", "bzip2"]
+Layout = Literal["ndjson", "array"]
+
+_MAGIC: tuple[tuple[bytes, Compression], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+)
+_EXCERPT = 120
+LONGEST_RECORD = 4 << 20
+"""Bytes; no result comes near it, and what is longer is cut off and rejected."""
+
+_BLOCK = 1 << 20
+# Whatever a damaged compressed stream raises, in the words of three libraries.
+_DAMAGED = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],"]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFile:
+    """A file of results as found: its name in the run, how it is compressed, and whether it is lines or one array."""
+
+    path: Path
+    name: str
+    compression: Compression
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A record that cannot be used: `line` counts from 1 (array elements in an array), `excerpt` is how it begins."""
+
+    file: str
+    line: int
+    reason: str
+    excerpt: str
+
+
+def sniff(path: Path, name: str | None = None) -> ResultFile:
+    """Tell what a file is by its first bytes. Raises InvalidFile where it is empty or cannot be opened."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4)
+    except OSError as error:
+        raise InvalidFile(f"{path}: {error.strerror}: name a file that can be read") from error
+    compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "none")
+    start = b""
+    with open_bytes(path, compression) as stream:
+        while not start:
+            try:
+                block = stream.read(_BLOCK)
+            except _DAMAGED as error:
+                raise InvalidFile(f"{path}: damaged {compression} file: fetch it again") from error
+            if not block:
+                raise InvalidFile(f"{path}: holds no results: fetch it again, or name another file")
+            start = block.lstrip(b"\xef\xbb\xbf \t\r\n")
+    layout: Layout = "array" if start.startswith(b"[") else "ndjson"
+    return ResultFile(path=path, name=name or path.name, compression=compression, layout=layout)
+
+
+def open_bytes(path: Path, compression: Compression) -> BinaryIO:
+    """Open a file for reading its uncompressed bytes."""
+    match compression:
+        case "gzip":
+            return cast(BinaryIO, gzip.open(path, "rb"))
+        case "bzip2":
+            return cast(BinaryIO, bz2.open(path, "rb"))
+        case "zstd":
+            return cast(BinaryIO, zstandard.open(path, "rb"))
+        case "none":
+            return path.open("rb")
+
+
+def rewrite_as_lines(file: ResultFile, to: Path) -> ResultFile:
+    """Copy a file to NDJSON compressed with zstd, record by record, as far as it can be read.
+
+    For what DuckDB cannot read itself: bzip2, streams that end early, arrays with a damaged element.
+    """
+    writer = zstandard.ZstdCompressor(level=1)
+    with to.open("wb") as out, writer.stream_writer(out) as lines:
+        for _, record in records(file):
+            lines.write(record[: LONGEST_RECORD // 2].replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
+    return ResultFile(path=to, name=file.name, compression="zstd", layout="ndjson")
+
+
+def records(file: ResultFile) -> Iterator[tuple[int, bytes]]:
+    """Yield (line, text) of each record that is not blank; a damaged end is left out after what could be read."""
+    with open_bytes(file.path, file.compression) as stream:
+        numbered = enumerate(_elements(stream) if file.layout == "array" else _lines(stream), start=1)
+        yield from ((number, record) for number, record in numbered if record.strip())
+
+
+def name_rejected(file: ResultFile, ordinals: Collection[int]) -> list[Rejected]:
+    """Return why the records with these ordinals (from 1, among those not blank) cannot be used."""
+    wanted, last = set(ordinals), max(ordinals, default=0)
+    found = enumerate(islice(records(file), last), start=1)
+    return [
+        Rejected(file=file.name, line=line, reason=_reason(text), excerpt=printable(text[:_EXCERPT]))
+        for ordinal, (line, text) in found
+        if ordinal in wanted
+    ]
+
+
+def printable(raw: bytes) -> str:
+    r"""Return bytes as text in which all but printable ASCII is written \xNN."""
+    return "".join(chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in raw)
+
+
+def _reason(text: bytes) -> str:
+    try:
+        record = json.loads(text)
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return "not JSON: " + str(error).split(": line")[0].lower()
+    if not isinstance(record, dict):
+        return f"not a result but {'null' if record is None else type(record).__name__}"
+    for key, meaning in (("prb_id", "vantage point"), ("timestamp", "time")):
+        if not isinstance(record.get(key), int | float | str):
+            return f"not a RIPE Atlas result: it has no {meaning} ({key})"
+    return "not a RIPE Atlas result"
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines; unlike the stream's own iterator, with what stood before a damaged place."""
+    rest = b""
+    for block in _blocks(stream):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    yield rest
+
+
+def _elements(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the elements of a JSON array as text; an element that is cut off comes as far as it goes."""
+    buffer, scan, start, depth = b"", 0, 0, 0
+    for block in _blocks(stream):
+        buffer, scan, start = buffer[start:] + block, scan - start, 0
+        for token in _TOKEN.finditer(buffer, scan):
+            mark = token.group()
+            if mark == b'"':
+                break  # a string that goes on in the next block
+            scan = token.end()
+            opened, closed = mark in (b"[", b"{"), mark in (b"]", b"}")
+            depth += opened - closed
+            if opened and depth == 1:
+                start = scan
+            elif (closed and depth == 0) or (mark == b"," and depth == 1):
+                yield buffer[start : token.start()]
+                start = scan
+                if closed:
+                    return
+    yield buffer[start:]
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    try:
+        while block := stream.read(_BLOCK):
+            yield block
+    except _DAMAGED:
+        return

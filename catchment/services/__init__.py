@@ -1,0 +1,42 @@
+"""The bundled services: one TOML file each, beside this module."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from catchment.campaign import load_service
+from catchment.errors import UnknownName
+from catchment.model import Service
+
+_FOLDER = Path(__file__).parent
+
+
+def service_names() -> list[str]:
+    """Return the names of the bundled services, in order."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+@cache
+def bundled_service(name: str) -> Service:
+    """Return a bundled service. Raises UnknownName, which tells the nearest name."""
+    known = service_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"bundled are {', '.join(known)}; or name a TOML file"
+        raise UnknownName(f"there is no service '{name}': {hint}")
+    return load_service(_FOLDER / f"{name}.toml")
+
+
+def find_service(name: str) -> Service:
+    """Return a service by its bundled name or the path of its TOML file. Raises UnknownName and InvalidFile."""
+    if name.endswith(".toml") or "/" in name:
+        return load_service(Path(name))
+    return bundled_service(name)
+
+
+def services_at(addresses: set[str]) -> list[Service]:
+    """Return the bundled services that have one of these addresses, in the order of their names."""
+    every = [bundled_service(name) for name in service_names()]
+    return [service for service in every if any(entry.address in addresses for entry in service.addresses)]
