@@ -2,9 +2,9 @@
 
     python benchmarks/generate_results.py --megabytes 500 /tmp/results.ndjson /tmp/probes.json
 
-The mix follows what real recordings hold: hostname.bind answers of K-root, `resultset` entries, results with no `answers`
-(only the message, `abuf`), TXT data as a plain string (firmware up to 4720) and as a list, timeouts and other errors,
-interception, and a few malformed lines. The same seed gives the same bytes.
+The mix follows what real recordings hold: hostname.bind answers of K-root, `resultset` entries, results with no
+`answers` (only the message, `abuf`), TXT data as a plain string (firmware up to 4720) and as a list, timeouts and other
+errors, interception, and a few malformed lines. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -43,11 +43,14 @@ def main() -> None:
 
 def write_probes(path: Path, count: int, rng: random.Random) -> None:
     """Write an archive-shaped probe list: positions near K-root's sites, where people are."""
-    sites = [site for site in bundled_service("k-root").sites if site.latitude is not None and site.longitude is not None]
+    sites = [
+        site for site in bundled_service("k-root").sites if site.latitude is not None and site.longitude is not None
+    ]
     probes = []
     for number in range(1, count + 1):
         site = rng.choice(sites)
-        assert site.latitude is not None and site.longitude is not None
+        assert site.latitude is not None
+        assert site.longitude is not None
         probes.append(
             {
                 "id": number,
@@ -128,8 +131,10 @@ def result_line(
     if vantage % 5:
         return f'{head}"result":{body},{tail}'
     item = f'"lts":{number % 100},"src_addr":"192.0.2.1","af":4,"proto":"UDP","dst_addr":"{TARGET}","submax":2'
-    items = [f'{{{item},"subid":1,"time":{time},"result":{body}}}', f'{{{item},"subid":2,"time":{time},"error":{{"timeout":5000}}}}']
-    return f'{{"from":"192.0.2.1","fw":{firmware},"msm_id":10301,"msm_name":"Tdig","prb_id":{vantage},"resultset":[{",".join(items)}],{tail}'
+    answered = f'{{{item},"subid":1,"time":{time},"result":{body}}}'
+    lost = f'{{{item},"subid":2,"time":{time},"error":{{"timeout":5000}}}}'
+    start = f'{{"from":"192.0.2.1","fw":{firmware},"msm_id":10301,"msm_name":"Tdig","prb_id":{vantage},'
+    return f'{start}"resultset":[{answered},{lost}],{tail}'
 
 
 def reply(
@@ -143,8 +148,9 @@ def reply(
     shown = identity if draw > 0.06 else FOREIGN[int(draw * 1e6) % len(FOREIGN)]
     third_byte, rest = refused if 0.06 < draw < 0.065 else messages[shown]
     abuf = base64.b64encode(bytes((rng.getrandbits(8), rng.getrandbits(8), third_byte))).decode() + rest
+    size = len(abuf) * 3 // 4
     rtt_ms = round(5 + rng.expovariate(1 / 30), 3)
-    body = f'"ARCOUNT":0,"ID":{rng.getrandbits(16)},"NSCOUNT":0,"QDCOUNT":1,"abuf":"{abuf}","rt":{rtt_ms},"size":{len(abuf) * 3 // 4}'
+    body = f'"ARCOUNT":0,"ID":{rng.getrandbits(16)},"NSCOUNT":0,"QDCOUNT":1,"abuf":"{abuf}","rt":{rtt_ms},"size":{size}'
     if draw > 0.75 or 0.06 < draw < 0.065:
         return f'{{"ANCOUNT":{int(draw > 0.75)},{body}}}'
     text = f'"{shown}"' if firmware < 4720 else f'["{shown}"]'

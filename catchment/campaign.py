@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from catchment.errors import InvalidFile
-from catchment.model import AddressFamily, Correction, Kind, Service, Site
+from catchment.model import AddressFamily, Correction, Kind, Pattern, Service, Site
 
 Checked = TypeVar("Checked")
 _FORBID_UNKNOWN = {"extra": "forbid"}
@@ -155,7 +155,8 @@ def _check(form: type[Checked], table: dict[str, Any], path: Path) -> Checked:
     try:
         return TypeAdapter(form).validate_python(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key shows up twice, as unknown and as missing: the unknown one is what the user wrote.
+        first = min(error.errors(), key=lambda found: found["type"] != "unexpected_keyword_argument")
         raise InvalidFile(f"{path}: {_complaint(form, first['loc'], first['type'], first['msg'])}") from error
 
 
@@ -165,7 +166,7 @@ def _complaint(form: type, where: tuple[str | int, ...], kind: str, message: str
         known = _keys_at(form, where[:-1])
         near = difflib.get_close_matches(str(where[-1]), known, n=1, cutoff=0.5)
         return f"unknown key '{key}': " + (f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}")
-    if kind == "missing_argument" or kind == "missing":
+    if kind in {"missing_argument", "missing"}:
         return f"key '{key}' is missing"
     return f"key '{key}': {message[0].lower()}{message[1:]}"
 
@@ -204,7 +205,6 @@ def _check_service(service: Service, path: Path) -> None:
         raise InvalidFile(f"{path}: key 'name': '{service.name}' must be lower-case letters, digits, '-' and '.'")
     if not service.addresses:
         raise InvalidFile(f"{path}: key 'addresses' is empty: name at least one address of the service")
-    codes = {site.code for site in service.sites}
     for what, names in {
         "site code": [code for site in service.sites for code in {site.code, *site.codes}],
         "town": [f"{site.town}, {site.country}" for site in service.sites],
@@ -214,22 +214,31 @@ def _check_service(service: Service, path: Path) -> None:
         if twice:
             raise InvalidFile(f"{path}: key 'sites': the {what} '{twice[0]}' is there twice: a site is one town")
     for site in service.sites:
-        if site.code != site.code.lower():
-            raise InvalidFile(f"{path}: key 'sites': the site code '{site.code}' must be in lower case")
-        if (site.latitude is None) != (site.longitude is None):
-            raise InvalidFile(f"{path}: key 'sites': '{site.code}' has one coordinate without the other")
-        if site.latitude is not None and site.longitude is not None and not _on_earth(site.latitude, site.longitude):
-            raise InvalidFile(f"{path}: key 'sites': '{site.code}' is not on Earth: {site.latitude}, {site.longitude}")
+        _check_site(site, path)
+    codes = {site.code for site in service.sites}
     for correction in service.corrections:
         if correction.site not in codes:
             raise InvalidFile(f"{path}: key 'corrections': there is no site '{correction.site}'")
     for pattern in service.patterns:
-        try:
-            groups = re.compile(pattern.regex).groupindex
-        except re.error as error:
-            raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' is not a regular expression: {error}") from error
-        if "site" not in groups:
-            raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' needs a group named 'site': (?P<site>…)")
+        _check_pattern(pattern, path)
+
+
+def _check_site(site: Site, path: Path) -> None:
+    if site.code != site.code.lower():
+        raise InvalidFile(f"{path}: key 'sites': the site code '{site.code}' must be in lower case")
+    if (site.latitude is None) != (site.longitude is None):
+        raise InvalidFile(f"{path}: key 'sites': '{site.code}' has one coordinate without the other")
+    if site.latitude is not None and site.longitude is not None and not _on_earth(site.latitude, site.longitude):
+        raise InvalidFile(f"{path}: key 'sites': '{site.code}' is not on Earth: {site.latitude}, {site.longitude}")
+
+
+def _check_pattern(pattern: Pattern, path: Path) -> None:
+    try:
+        groups = re.compile(pattern.regex).groupindex
+    except re.error as error:
+        raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' is no regular expression: {error}") from error
+    if "site" not in groups:
+        raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' needs a group named 'site': (?P<site>…)")
 
 
 def _on_earth(latitude: float, longitude: float) -> bool:
@@ -246,5 +255,3 @@ def _plain(value: Any) -> Any:
             return value.isoformat()
         case _:
             return value
-
-

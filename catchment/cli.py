@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catchment.errors import CatchmentError
+from catchment.model import Grouping, SiteSet
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,25 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-services_app = typer.Typer(help="The services that catchment knows: sites, addresses, identities.", no_args_is_help=True)
+services_app = typer.Typer(
+    help="The services that catchment knows: sites, addresses, identities.", no_args_is_help=True
+)
 app.add_typer(services_app, name="services")
-
-
-class By(StrEnum):
-    """What groups are made by."""
-
-    SITE = "site"
-    COUNTRY = "country"
-    ASN = "asn"
-    CONTINENT = "continent"
-    VERDICT = "verdict"
-
-
-class Sites(StrEnum):
-    """Among which sites the nearest is sought."""
-
-    LISTED = "listed"
-    OBSERVED = "observed"
 
 
 class Family(StrEnum):
@@ -56,7 +42,8 @@ _RUN_HELP = "A run: path, campaign, campaign~1, campaign@run; a window of it: RU
 RunName = Annotated[str, typer.Argument(metavar="RUN", help=_RUN_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Root = Annotated[
-    Path | None, typer.Option("--results", metavar="DIR", help="Folder of stored runs [CATCHMENT_RESULTS or ./results].")
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="Folder of stored runs [CATCHMENT_RESULTS or ./results]."),
 ]
 ServiceName = Annotated[str | None, typer.Option("--service", metavar="S", help="A bundled service, or a TOML file.")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what was measured from this time on.")]
@@ -103,8 +90,8 @@ def import_(
 def derive(path: RunName, *, service: ServiceName = None, results: Root = None, as_json: Json = False) -> None:
     """Rebuild every table of a run from its raw results; with --service, by another version of the service.
 
-        catchment derive k-root
-        catchment derive results/mine/2026-11-21 --service mine.toml
+    catchment derive k-root
+    catchment derive results/mine/2026-11-21 --service mine.toml
     """
     from catchment import store, workflow  # noqa: PLC0415
 
@@ -124,8 +111,8 @@ def runs(
 ) -> None:
     """List the stored runs.
 
-        catchment runs
-        catchment runs k-root --json
+    catchment runs
+    catchment runs k-root --json
     """
     from catchment import store, workflow  # noqa: PLC0415
 
@@ -137,8 +124,8 @@ def runs(
 def show(
     run: RunName,
     *,
-    by: Annotated[By | None, typer.Option("--by", help="Group the vantage points.")] = None,
-    sites: Annotated[Sites, typer.Option("--sites", help="The nearest of which sites?")] = Sites.LISTED,
+    by: Annotated[Grouping | None, typer.Option("--by", help="Group the vantage points.")] = None,
+    sites: Annotated[SiteSet, typer.Option("--sites", help="The nearest of which sites?")] = SiteSet.LISTED,
     af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
     start: From = None,
@@ -148,15 +135,15 @@ def show(
 ) -> None:
     """Show the catchment of each site, and how far it is from the best.
 
-        catchment show k-root
-        catchment show k-root --by country --af 6
-        catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
+    catchment show k-root
+    catchment show k-root --by country --af 6
+    catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     found, window = store.find_run(run, store.results_root(results), start, end)
     af_number = None if af is None else int(af)
-    numbers = workflow.show(found, window, by=by and by.value, site_set=sites.value, af=af_number, target=target)
+    numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
     _print(numbers, "show_run", as_json=as_json)
 
 
@@ -165,19 +152,19 @@ def compare(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help=_RUN_HELP)],
     after: Annotated[str, typer.Argument(metavar="AFTER", help=_RUN_HELP)],
     *,
-    by: Annotated[By | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
+    by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
     results: Root = None,
     as_json: Json = False,
 ) -> None:
     """Say who moved between two runs, or two windows of one run.
 
-        catchment compare k-root~1 k-root
-        catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
+    catchment compare k-root~1 k-root
+    catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     root = store.results_root(results)
-    numbers = workflow.compare_runs(store.find_run(before, root), store.find_run(after, root), by=by and by.value)
+    numbers = workflow.compare_runs(store.find_run(before, root), store.find_run(after, root), by=by)
     _report(numbers.pop("warnings"))
     _print(numbers, "show_comparison", as_json=as_json)
 
@@ -197,8 +184,8 @@ def map_(
 ) -> None:
     """Draw the catchments of a run, or who moved between two, on a map.
 
-        catchment map k-root
-        catchment map k-root~1 k-root -o moves.svg --region europe
+    catchment map k-root
+    catchment map k-root~1 k-root -o moves.svg --region europe
     """
     from catchment import store, workflow  # noqa: PLC0415
 
@@ -238,7 +225,7 @@ def identify(
 ) -> None:
     """Say which site each identity names, and by which rule.
 
-        catchment services identify k-root ns1.nl-ams.k.ripe.net
+    catchment services identify k-root ns1.nl-ams.k.ripe.net
     """
     from catchment import workflow  # noqa: PLC0415
 
@@ -250,10 +237,18 @@ def main() -> None:
     try:
         app()
     except CatchmentError as error:
-        from catchment.terminal import harmless  # noqa: PLC0415
+        sys.exit(_complain(str(error)))
+    except OSError as error:
+        sys.exit(_complain(f"{error.filename or 'file'}: {error.strerror}: choose another place"))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
-        print(f"catchment: {harmless(error)}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+
+def _complain(problem: str) -> int:
+    from catchment.terminal import harmless  # noqa: PLC0415
+
+    print(f"catchment: {harmless(problem)}", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def _print(numbers: dict[str, Any], layout: str, *, as_json: bool, part: str | None = None) -> None:

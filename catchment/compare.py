@@ -11,15 +11,15 @@ from typing import Any
 import duckdb
 
 from catchment.geo import CONTINENT_OF
-from catchment.metrics import Grouping, Numbers
-from catchment.model import ASSIGNED, Target
+from catchment.metrics import Numbers
+from catchment.model import ASSIGNED, Grouping, Target
 
 TargetPair = tuple[Target, Target]
 
 _NAMED_MOVES = 3
 _ASSIGNED = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
-# One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `vantage_points` (of both
-# runs, the later place of each) and `continents`.
+# One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `continents`, and
+# `vantage_points` (of both runs, the later place of each).
 _BOTH = f"""
     SELECT coalesce(b.vantage, a.vantage) AS vantage, b.site AS "from", a.site AS "to",
         b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
@@ -27,7 +27,8 @@ _BOTH = f"""
         coalesce(b.verdict IN ({_ASSIGNED}), FALSE) AS assigned_before,
         coalesce(a.verdict IN ({_ASSIGNED}), FALSE) AS assigned_after,
         coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,
-        v.country, CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn, c.continent
+        CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn,
+        v.country, c.continent
     FROM (SELECT * FROM assignments_before WHERE target = $before) AS b
     FULL JOIN (SELECT * FROM assignments_after WHERE target = $after) AS a ON a.vantage = b.vantage
     LEFT JOIN vantage_points AS v ON v.vantage = coalesce(b.vantage, a.vantage)
@@ -96,7 +97,7 @@ def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Groupi
     }
     found["summary"] = summary(found)
     if by is not None:
-        found["by"] = by
+        found["by"] = by.value
         found["groups"] = _groups(con, by)
     return found
 
@@ -190,7 +191,9 @@ def summary(found: Numbers) -> str:
         return f"No vantage point reached a site both before and after{lost}{gained}."
     unpaired = f" {found['only_before']} reached a site only before, {found['only_after']} only after."
     if moved == 0:
-        return f"None of {paired} vantage points moved." + (unpaired if found["only_before"] or found["only_after"] else "")
+        return f"None of {paired} vantage points moved." + (
+            unpaired if found["only_before"] or found["only_after"] else ""
+        )
     top = ", ".join(f"{move['from']} → {move['to']} {move['vantage_points']}" for move in found["moves"][:_NAMED_MOVES])
     more = len(found["moves"]) - _NAMED_MOVES
     others = f" and {more} other moves" if more > 1 else " and one other move" if more == 1 else ""
@@ -198,9 +201,8 @@ def summary(found: Numbers) -> str:
     rtt = ""
     if latency["before"] is not None and latency["after"] is not None:
         rtt = f"; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"
-    return (
-        f"{moved} of {paired} vantage points moved ({100 * moved / paired:.1f} %): {top}{others}{rtt}."
-        + (unpaired if found["only_before"] or found["only_after"] else "")
+    return f"{moved} of {paired} vantage points moved ({100 * moved / paired:.1f} %): {top}{others}{rtt}." + (
+        unpaired if found["only_before"] or found["only_after"] else ""
     )
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY_LIMIT = "300MB"
+from catchment.errors import CatchmentError
+
+MEMORY_LIMIT = "400MB"
 """What sorting, joining and grouping may use; beyond it they spill to the temporary folder."""
 
 READING_MEMORY_LIMIT = "500MB"
@@ -28,6 +30,9 @@ def connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute(f"SET temp_directory = {quote(temporary)}")
         con.execute("SET enable_progress_bar = false")
         yield con
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        reason = str(error).splitlines()[0]
+        raise CatchmentError(f"out of room while working in {temporary}: {reason}: free some, or set TMPDIR") from error
     finally:
         con.close()
 

@@ -1,7 +1,7 @@
 """Distances on the Earth, light in fibre, and the nearest of many sites.
 
-Distances are geodesics on the WGS-84 ellipsoid. A sphere is wrong by up to 0.56 %, enough to name the wrong nearest site
-for about one vantage point in a thousand.
+Distances are geodesics on the WGS-84 ellipsoid. A sphere is wrong by up to 0.56 %, enough to name the wrong nearest
+site for about one vantage point in a thousand.
 """
 
 from __future__ import annotations
@@ -83,19 +83,29 @@ def _unit_vectors(latitudes: NDArray[np.float64], longitudes: NDArray[np.float64
 
 
 CONTINENTS: dict[str, str] = {
-    "africa": "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA "
-    "NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW",
-    "antarctica": "AQ BV GS HM TF",
-    "asia": "AE AF AM AZ BD BH BN BT CC CN CX CY GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK MM MN MO MV MY "
-    "NP OM PH PK PS QA SA SG SY TH TJ TL TM TR TW UZ VN YE",
-    "europe": "AD AL AT AX BA BE BG BY CH CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV MC MD ME MK "
-    "MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK",
-    "north-america": "AG AI AW BB BL BM BQ BS BZ CA CR CU CW DM DO GD GL GP GT HN HT JM KN KY LC MF MQ MS MX NI PA PM PR SV "
-    "SX TC TT US VC VG VI",
-    "oceania": "AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TO TV UM VU WF WS",
-    "south-america": "AR BO BR CL CO EC FK GF GY PE PY SR UY VE",
+    "africa": (
+        "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR "
+        "MU MW MZ NA NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW"
+    ),
+    "antarctica": ("AQ BV GS HM TF"),
+    "asia": (
+        "AE AF AM AZ BD BH BN BT CC CN CX CY GE HK ID IL IN IO IQ IR JO JP KG KH KP KR KW KZ LA LB LK MM "
+        "MN MO MV MY NP OM PH PK PS QA SA SG SY TH TJ TL TM TR TW UZ VN YE"
+    ),
+    "europe": (
+        "AD AL AT AX BA BE BG BY CH CZ DE DK EE ES FI FO FR GB GG GI GR HR HU IE IM IS IT JE LI LT LU LV "
+        "MC MD ME MK MT NL NO PL PT RO RS RU SE SI SJ SK SM UA VA XK"
+    ),
+    "north-america": (
+        "AG AI AW BB BL BM BQ BS BZ CA CR CU CW DM DO GD GL GP GT HN HT JM KN KY LC MF MQ MS MX NI PA PM "
+        "PR SV SX TC TT US VC VG VI"
+    ),
+    "oceania": ("AS AU CK FJ FM GU KI MH MP NC NF NR NU NZ PF PG PN PW SB TK TO TV UM VU WF WS"),
+    "south-america": ("AR BO BR CL CO EC FK GF GY PE PY SR UY VE"),
 }
-"""ISO 3166-1 country codes of each continent (UN M49; Cyprus, Turkey and the Caucasus with Asia, Russia with Europe)."""
+"""ISO 3166-1 country codes by continent (UN M49: Cyprus, Turkey and the Caucasus in Asia, Russia in Europe)."""
 
-CONTINENT_OF: dict[str, str] = {country: name for name, countries in CONTINENTS.items() for country in countries.split()}
+CONTINENT_OF: dict[str, str] = {
+    country: name for name, countries in CONTINENTS.items() for country in countries.split()
+}
 """The continent of a country code."""

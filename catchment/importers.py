@@ -60,7 +60,7 @@ def sniff_files(named: Sequence[tuple[Path, str]]) -> tuple[list[ResultFile], li
         except InvalidFile as error:
             if len(named) == 1:
                 raise
-            unusable.append(Rejected(file=name, line=0, reason=str(error).removeprefix(f"{path}: "), excerpt=""))
+            unusable.append(Rejected(file=name, record=0, reason=str(error).removeprefix(f"{path}: "), excerpt=""))
     if not files:
         raise InvalidFile(f"none of the {len(named)} files holds results; {unusable[0].file}: {unusable[0].reason}")
     return files, unusable
@@ -83,7 +83,9 @@ def read_probes(path: Path) -> Probes:
         else:
             rows[entry["id"]] = row
     if not rows:
-        raise InvalidFile(f"{path}: no probe in it has an id: name a probe list of RIPE Atlas (its archive, or the API's)")
+        raise InvalidFile(
+            f"{path}: no probe in it has an id: name a probe list of RIPE Atlas (its archive, or the API's)"
+        )
     return Probes(rows=tuple(rows.values()), unusable=unusable)
 
 

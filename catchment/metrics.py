@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 
-from catchment.assign import SiteSet
 from catchment.assign.assignments import active_sites
 from catchment.geo import CONTINENT_OF, IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
-from catchment.model import ASSIGNED, PLACED, Kind, Service, Target, Verdict, Window
+from catchment.model import ASSIGNED, PLACED, Grouping, Kind, Service, SiteSet, Target, Verdict, Window
 
-Grouping = Literal["site", "country", "asn", "continent", "verdict"]
 Numbers = dict[str, Any]
 
 _TOP_IDENTITIES = 50
@@ -52,7 +50,7 @@ def measure(
     window: Window,
     *,
     by: Grouping | None = None,
-    site_set: SiteSet = "listed",
+    site_set: SiteSet = SiteSet.LISTED,
 ) -> Numbers:
     """Return the numbers of the tables `observations`, `assignments` and `vantage_points` in one window, target by target.
 
@@ -84,7 +82,8 @@ def _target(
     site_set: SiteSet,
 ) -> Numbers:
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE of_target AS SELECT * FROM joined WHERE target = $target", {"target": target.address}
+        "CREATE OR REPLACE TEMP TABLE of_target AS SELECT * FROM joined WHERE target = $target",
+        {"target": target.address},
     )
     total, assigned, placed, hits, flapping, flips = _row(
         con,
@@ -114,17 +113,17 @@ def _target(
         "flips": {"vantage_points": assigned, "flapping": flapping, "flips": int(flips)},
     }
     if by is not None:
-        found["by"] = by
+        found["by"] = by.value
         found["groups"] = _groups(con, by)
     return found
 
 
 def _site_set(con: duckdb.DuckDBPyConnection, service: Service | None, window: Window, kind: SiteSet) -> Numbers:
-    if kind == "observed" or service is None:
+    if kind is SiteSet.OBSERVED or service is None:
         (sites,) = _row(con, "SELECT count(DISTINCT site) FROM of_target WHERE assigned")
     else:
         sites = len(active_sites(service, window))
-    return {"kind": kind, "sites": sites}
+    return {"kind": kind.value, "sites": sites}
 
 
 def _outcomes(con: duckdb.DuckDBPyConnection, target: Target, window: Window) -> Numbers:
@@ -207,7 +206,8 @@ def _spread(con: duckdb.DuckDBPyConnection, value: str, condition: str, *, mean:
 
 def _quantiles(value: str, condition: str = "TRUE") -> str:
     return ", ".join(
-        f"percentile_cont({share}) WITHIN GROUP (ORDER BY {value}) FILTER (WHERE {condition})" for _, share in _QUARTILES
+        f"percentile_cont({share}) WITHIN GROUP (ORDER BY {value}) FILTER (WHERE {condition})"
+        for _, share in _QUARTILES
     )
 
 

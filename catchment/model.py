@@ -36,6 +36,23 @@ class Failure(StrEnum):
     NOT_REACHED = "not-reached"  # a traceroute that ended before the target
 
 
+class Grouping(StrEnum):
+    """By what vantage points are put into groups."""
+
+    SITE = "site"
+    COUNTRY = "country"
+    ASN = "asn"
+    CONTINENT = "continent"
+    VERDICT = "verdict"
+
+
+class SiteSet(StrEnum):
+    """Among which sites the nearest is sought: those listed as active in the window, or those seen answering in it."""
+
+    LISTED = "listed"
+    OBSERVED = "observed"
+
+
 class Outcome(StrEnum):
     """What one DNS answer says of the site that gave it."""
 

@@ -103,7 +103,9 @@ def read_header(path: Path) -> Header:
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
         if table["format"] != FORMAT:
-            raise InvalidRun(f"{path}: stored in format {table['format']}; this version reads {FORMAT}: update catchment")
+            raise InvalidRun(
+                f"{path}: stored in format {table['format']}; this version reads {FORMAT}: update catchment"
+            )
         return Header(
             campaign=table["campaign"],
             platform=table["platform"],

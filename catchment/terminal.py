@@ -65,8 +65,8 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         unmoved = target["rtt_ms"]["unmoved"]
         parts.append(
             Text(
-                f"Total variation {_percent(target['total_variation'])}. Of those that moved, {target['moved_flapping']} flap "
-                f"within a run. Those that stayed: median RTT {_ms(unmoved['before'])} → {_ms(unmoved['after'])} ms."
+                f"Total variation {_percent(target['total_variation'])}. Of those that moved, "
+                f"{target['moved_flapping']} flap within a run. Those that stayed: median RTT {_ms(unmoved['before'])} → {_ms(unmoved['after'])} ms."
             )
         )
         if target["excluded"]:
@@ -107,7 +107,9 @@ def show_service(service: dict[str, Any]) -> RenderableType:
         place = [str(site[key]) if key in site else "?" for key in ("latitude", "longitude")]
         row = [site["code"], site["town"], site["country"], *place, site["scope"]]
         table.add_row(*map(harmless, row), *(harmless(site.get(key, "")) for key in ("since", "until")))
-    head = Text(f"{harmless(service['name'])}: {harmless(service['operator'])}, version {service['digest']}", style="bold")
+    head = Text(
+        f"{harmless(service['name'])}: {harmless(service['operator'])}, version {service['digest']}", style="bold"
+    )
     facts = [
         f"addresses  {', '.join(entry['address'] for entry in service['addresses'])}",
         f"answers    {', '.join(service.get('answers', [])) or 'no identity query'}",
@@ -154,7 +156,9 @@ def _sites_table(target: Numbers) -> Table:
     for verdict, count in counts["verdicts"].items():
         if verdict not in _ASSIGNED:
             share = count / counts["total"]
-            table.add_row(Text("–", style="dim"), Text(verdict, style="yellow"), str(count), _percent(share), _bar(share))
+            table.add_row(
+                Text("–", style="dim"), Text(verdict, style="yellow"), str(count), _percent(share), _bar(share)
+            )
     return table
 
 

@@ -6,8 +6,10 @@ import datetime
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,13 @@ import duckdb
 import catchment
 from catchment import compare as comparing
 from catchment import store
-from catchment.assign import SiteSet, assign, identify
+from catchment.assign import assign, identify
 from catchment.campaign import digest, service_table
 from catchment.engine import connection, parts, quote
 from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
-from catchment.metrics import Grouping, Numbers, measure
-from catchment.model import AddressFamily, Service, Target, Verdict, Window
+from catchment.metrics import Numbers, measure
+from catchment.model import Grouping, Service, SiteSet, Target, Verdict, Window
 from catchment.observe import Reading, Rejected, ResultFile, observe
 from catchment.services import bundled_service, find_service, service_names
 
@@ -58,12 +60,11 @@ def import_results(
     named = find_files(given)
     services = [find_service(service)] if service is not None else []
     listed = Probes() if probes is None else read_probes(probes)
-    with store.new_run(out) as folder:
+    with store.new_run(out) as folder, ThreadPoolExecutor(max_workers=1) as beside:
         raw = store.raw_folder(folder)
         raw.mkdir()
-        for path, name in named:
-            progress(f"copying {name}")
-            shutil.copyfile(path, raw / name)
+        beside.submit(import_module, "pyproj")  # 0.2 s with NumPy, which pass while DuckDB reads
+        copies = [beside.submit(shutil.copyfile, path, raw / name) for path, name in named]
         header = store.Header(
             campaign=out.absolute().parent.name,
             platform="import",
@@ -74,13 +75,13 @@ def import_results(
             cut=cut,
         )
         with _workbench() as (con, temporary):
-            reading, unusable = _observe(con, temporary, folder, header, progress)
+            reading, unusable = _observe(con, temporary, named, folder, header, progress)
             observations = store.part_of(folder, store.OBSERVATIONS)
             header = _settle_targets(con, observations, header)
-            lacking = write_vantage_points(
-                con, listed, observations, store.part_of(folder, store.VANTAGE_POINTS)
-            )
+            lacking = write_vantage_points(con, listed, observations, store.part_of(folder, store.VANTAGE_POINTS))
             store.write_header(folder, header)
+            for copy in copies:
+                copy.result()
             _judge(con, folder, folder / store.VANTAGE_POINTS, header, reading, unusable, progress)
     warnings = _warnings(reading, unusable, header, listed, lacking)
     return Imported(run=out, reading=reading, targets=header.targets, warnings=tuple(warnings))
@@ -94,7 +95,8 @@ def derive(path: Path, *, service: str | None = None, progress: Progress = lambd
         kept = tuple(known for known in header.services if known.name != other.name)
         header = replace(header, services=(*kept, other))
     with _workbench() as (con, temporary), store.new_tiers(path) as folder:
-        reading, unusable = _observe(con, temporary, path, header, progress, into=folder)
+        named = find_files([store.raw_folder(path)])
+        reading, unusable = _observe(con, temporary, named, folder, header, progress)
         if service is not None:
             header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
         _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress)
@@ -109,14 +111,14 @@ def show(
     window: Window = Window(),
     *,
     by: Grouping | None = None,
-    site_set: SiteSet = "listed",
-    af: AddressFamily | None = None,
+    site_set: SiteSet = SiteSet.LISTED,
+    af: int | None = None,
     target: str | None = None,
 ) -> Numbers:
     """Return the numbers of a run or of a window of it, as `show --json` prints them."""
     stored = run.metrics
     targets = _chosen(run.header.targets, af, target)
-    if by is None and site_set == "listed" and window == Window():
+    if by is None and site_set is SiteSet.LISTED and window == Window():
         numbers = stored
         wanted = {chosen.address for chosen in targets}
         numbers["targets"] = [entry for entry in stored["targets"] if entry["target"] in wanted]
@@ -134,9 +136,9 @@ def load(
     window: Window,
     services: Sequence[Service],
     *,
-    site_set: SiteSet = "listed",
+    site_set: SiteSet = SiteSet.LISTED,
 ) -> Window:
-    """Make the tables `observations`, `vantage_points` and `assignments` of a run's window; return the window, bounded."""
+    """Make the tables `observations`, `vantage_points` and `assignments` of a run; return the window, bounded."""
     _tables(con, parts(run.path / store.OBSERVATIONS), run.path / store.VANTAGE_POINTS)
     inside = _bounded(con, _intersection(window, run.header.cut))
     assign(con, services, run.header.targets, [inside], site_set=site_set)
@@ -196,7 +198,7 @@ def draw_map(
             title = f"{goal.service or 'no service'}, {goal.address}"
             if earlier:
                 changes = _changes(con, earlier[0], (run, window), goal)
-                subtitle = f"who moved between {_name(earlier[0])} and {_name((run, window))}"
+                subtitle = f"who moved between {_label(earlier[0])} and {_label((run, window))}"
                 figure = figures.moves_map(changes, sites, title=title, subtitle=subtitle, region=region)
             else:
                 inside = load(con, run, window, run.header.services)
@@ -211,7 +213,8 @@ def _dots(con: duckdb.DuckDBPyConnection, target: Target) -> list[Dot]:
     from catchment.figures import Dot  # noqa: PLC0415
 
     rows = con.execute(
-        """SELECT v.latitude, v.longitude, a.site, a.verdict FROM assignments AS a JOIN vantage_points AS v USING (vantage)
+        """SELECT v.latitude, v.longitude, a.site, a.verdict
+        FROM assignments AS a JOIN vantage_points AS v USING (vantage)
         WHERE a.target = ? AND v.latitude IS NOT NULL ORDER BY a.vantage""",
         [target.address],
     ).fetchall()
@@ -326,6 +329,13 @@ def _name(side: tuple[store.Run, Window]) -> str:
     return str(run.path) + ("" if window == Window() else f"[{_iso(window.start)}..{_iso(window.end)}]")
 
 
+def _label(side: tuple[store.Run, Window]) -> str:
+    """Name a run on a picture, which leaves its machine: without the folders above its campaign."""
+    run, _ = side
+    place = run.path.absolute()
+    return _name(side).replace(str(run.path), f"{place.parent.name} {place.name}", 1)
+
+
 def _iso(time: float | None) -> str:
     if time is None:
         return ""
@@ -342,12 +352,12 @@ def _workbench() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
 def _observe(
     con: duckdb.DuckDBPyConnection,
     temporary: Path,
-    run: Path,
+    named: Sequence[tuple[Path, str]],
+    folder: Path,
     header: store.Header,
     progress: Progress,
-    into: Path | None = None,
 ) -> tuple[Reading, list[Rejected]]:
-    files, unusable = sniff_files(find_files([store.raw_folder(run)]))
+    files, unusable = sniff_files(named)
     # Where no service was named, the address tells which of the bundled ones it is.
     services = header.services or [bundled_service(name) for name in service_names()]
     progress(f"reading {len(files)} file{'s' if len(files) > 1 else ''} of results")
@@ -355,7 +365,7 @@ def _observe(
     def done(file: ResultFile) -> None:
         progress(f"read {file.name}")
 
-    to = store.part_of(into or run, store.OBSERVATIONS)
+    to = store.part_of(folder, store.OBSERVATIONS)
     return observe(con, files, services, to, temporary, window=header.cut, done=done), unusable
 
 
@@ -374,10 +384,16 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
     most = ", ".join(f"{address} ({count} results)" for _, address, count, _ in found[:_MENTIONED])
     if header.services:
         name = header.services[0].name
-        raise InvalidFile(f"no result is toward an address of '{name}', but toward {most}: add it to a copy of the service")
+        raise InvalidFile(
+            f"no result is toward an address of '{name}', but toward {most}: add it to a copy of the service"
+        )
     if any(identities for _, _, _, identities in found):
-        raise InvalidFile(f"no bundled service has the address measured, {most}: describe yours with --service FILE.toml")
-    return replace(header, targets=tuple(sorted((Target(service=None, address=row[1]) for row in found), key=lambda t: t.address)))
+        raise InvalidFile(
+            f"no bundled service has the address measured, {most}: describe yours with --service FILE.toml"
+        )
+    return replace(
+        header, targets=tuple(sorted((Target(service=None, address=row[1]) for row in found), key=lambda t: t.address))
+    )
 
 
 def _judge(
@@ -422,7 +438,9 @@ def _tables(con: duckdb.DuckDBPyConnection, observations: str, vantage_points: P
 
 def _bounded(con: duckdb.DuckDBPyConnection, window: Window) -> Window:
     """Return a window bounded on both sides: where it is open, by the first and last second measured."""
-    first, last = con.execute("SELECT floor(min(measured_at)), floor(max(measured_at)) + 1 FROM observations").fetchall()[0]
+    first, last = con.execute(
+        "SELECT floor(min(measured_at)), floor(max(measured_at)) + 1 FROM observations"
+    ).fetchall()[0]
     if first is None:
         raise UnknownName("no observation lies in the window: give one that overlaps the run")
     start = first if window.start is None else window.start
@@ -438,7 +456,7 @@ def _intersection(left: Window, right: Window) -> Window:
     return Window(start=max(starts, default=None), end=min(ends, default=None))
 
 
-def _chosen(targets: Sequence[Target], af: AddressFamily | None, address: str | None) -> list[Target]:
+def _chosen(targets: Sequence[Target], af: int | None, address: str | None) -> list[Target]:
     chosen = [
         target for target in targets if af in (None, target.af) and address in (None, target.address, target.service)
     ]
@@ -458,7 +476,7 @@ def _warnings(
         first = reading.named[0]
         yield (
             f"{reading.rejected} of {reading.records} records are unusable and counted apart, the first in {first.file}"
-            f" line {first.line}: {first.reason}; rejected.ndjson in the run names them"
+            f" record {first.record}: {first.reason}; rejected.ndjson in the run names them"
         )
     if reading.duplicates:
         yield f"{reading.duplicates} results were there twice; one of each counts"

@@ -4,8 +4,8 @@
 target and window.
 """
 
-from catchment.assign.assignments import SiteSet, assign
+from catchment.assign.assignments import assign
 from catchment.assign.identity import Identified, identify
 from catchment.assign.rules import RULES
 
-__all__ = ["RULES", "Identified", "SiteSet", "assign", "identify"]
+__all__ = ["RULES", "Identified", "assign", "identify"]

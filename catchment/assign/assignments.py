@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import duckdb
-import numpy as np
 
 from catchment.assign.identity import identify
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km, nearest
-from catchment.model import Service, Site, Target, Window
+from catchment.model import Service, Site, SiteSet, Target, Window
 from catchment.observe.message import IDENTITY_SOURCES
 from catchment.schemas import ASSIGNMENTS, selected
 
-SiteSet = Literal["listed", "observed"]
-"""Among which sites the nearest is sought: those listed as active in the window, or those seen answering in it."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 # Observations in their window, each DNS answer with its outcome. Reads `observations`, `targets`, `windows`, `identities`.
 _JUDGED = """
@@ -38,7 +40,7 @@ _JUDGED = """
     LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query"""
 
 _TALLIES = """
-    SELECT vantage, service, target, af, window_start, window_end,
+    SELECT vantage, target, window_start, min(service) AS service, min(af) AS af, min(window_end) AS window_end,
         count(*) FILTER (WHERE kind = 'dns') AS asked,
         count(*) FILTER (WHERE outcome = 'identified') AS identified,
         count(*) FILTER (WHERE outcome = 'foreign') AS foreign_identity,
@@ -53,7 +55,7 @@ _TALLIES = """
         count(*) FILTER (WHERE kind <> 'dns' AND failure IN ('timeout', 'not-reached')) AS pings_lost,
         count(DISTINCT site) AS sites_seen,
         min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
-    FROM judged GROUP BY vantage, service, target, af, window_start, window_end"""
+    FROM judged GROUP BY vantage, target, window_start"""
 
 # One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
 _CANDIDATES = """
@@ -160,7 +162,7 @@ def assign(
     targets: Sequence[Target],
     windows: Sequence[Window],
     *,
-    site_set: SiteSet = "listed",
+    site_set: SiteSet = SiteSet.LISTED,
 ) -> None:
     """Judge the tables `observations` and `vantage_points` of the connection, and leave the table `assignments`.
 
@@ -229,7 +231,9 @@ def _fill(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[objec
     con.execute(f"CREATE OR REPLACE TEMP TABLE {table}")
     if rows:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        con.execute(f"INSERT INTO {table.split()[0]} SELECT {', '.join('unnest(?)' for _ in columns)}", columns)
+        con.execute(
+            f"INSERT INTO {table.split(maxsplit=1)[0]} SELECT {', '.join('unnest(?)' for _ in columns)}", columns
+        )
 
 
 def _measure_distances(con: duckdb.DuckDBPyConnection, services: Sequence[Service]) -> None:
@@ -262,9 +266,10 @@ def _find_nearest(
     for service in services:
         for window in windows:
             sites = [site for site in active_sites(service, window) if site.latitude is not None]
-            if site_set == "observed":
+            if site_set is SiteSet.OBSERVED:
                 rows = con.execute(
-                    "SELECT DISTINCT site FROM reached WHERE service = ? AND window_start = ?", [service.name, window.start]
+                    "SELECT DISTINCT site FROM reached WHERE service = ? AND window_start = ?",
+                    [service.name, window.start],
                 ).fetchall()
                 seen = {code for (code,) in rows}
                 sites = [site for site in service.sites if site.code in seen and site.latitude is not None]
@@ -277,13 +282,17 @@ def _find_nearest(
             if not sites or len(here["vantage"]) == 0:
                 continue
             latitudes, longitudes = _floats(here["latitude"]), _floats(here["longitude"])
-            index, kilometres = nearest(latitudes, longitudes, *_places(sites))
-            codes = np.array([site.code for site in sites], dtype=object)
-            found = {"vantage": here["vantage"], "nearest_site": codes[index], "nearest_km": kilometres}
-            _store(con, "found", found, "vantage VARCHAR, nearest_site VARCHAR, nearest_km DOUBLE")
+            index, kilometres = nearest(
+                latitudes,
+                longitudes,
+                _floats([site.latitude for site in sites]),
+                _floats([site.longitude for site in sites]),
+            )
+            found = {"vantage": here["vantage"], "number": index, "nearest_km": kilometres}
+            _store(con, "found", found, "vantage VARCHAR, number BIGINT, nearest_km DOUBLE")
             con.execute(
-                "INSERT INTO nearest_sites SELECT vantage, ?, ?, nearest_site, nearest_km FROM found",
-                [service.name, window.start],
+                "INSERT INTO nearest_sites SELECT vantage, ?, ?, (?)[number + 1], nearest_km FROM found",
+                [service.name, window.start, [site.code for site in sites]],
             )
 
 
@@ -299,20 +308,15 @@ def active_sites(service: Service, window: Window) -> list[Site]:
     ]
 
 
-def _places(sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.array([site.latitude for site in sites], dtype=np.float64),
-        np.array([site.longitude for site in sites], dtype=np.float64),
-    )
+def _floats(column: object) -> Floats:
+    import numpy as np  # noqa: PLC0415  (loaded while DuckDB reads, not before)
 
-
-def _floats(column: np.ndarray) -> np.ndarray:
     return np.asarray(column, dtype=np.float64)
 
 
-def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, np.ndarray], columns: str) -> None:
+def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, Floats], columns: str) -> None:
     """Make a table of NumPy arrays of one length."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
-    con.register("arrays", {key: np.ma.getdata(values) for key, values in arrays.items()})
+    con.register("arrays", arrays)
     con.execute(f"INSERT INTO {table} SELECT * FROM arrays")
     con.unregister("arrays")

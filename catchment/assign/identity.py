@@ -49,7 +49,7 @@ def identify(service: Service, identities: Iterable[str]) -> list[Identified]:
         if match is not None:
             rule, site = "pattern-own-code", by_code.get(match["site"])
             if site is None and codes == "iata":
-                rule, site = "pattern-iata-town", by_town.get(_town_of_airport(match["site"].upper()))
+                rule, site = "pattern-iata-town", by_town.get(_towns_of_airports().get(match["site"].upper(), ("", "")))
             if site is None:
                 return Identified(identity=identity, outcome=Outcome.UNKNOWN, rule="code-not-listed", server=server)
             return Identified(identity=identity, outcome=Outcome.IDENTIFIED, rule=rule, site=site, server=server)
@@ -96,13 +96,8 @@ def edit_distance(left: str, right: str, limit: int) -> int | None:
 
 
 @cache
-def _airports() -> dict[str, dict[str, str]]:
+def _towns_of_airports() -> dict[str, tuple[str, str]]:
     import airportsdata  # noqa: PLC0415  (0.1 s, and only codes that a service does not list need it)
 
-    airports: dict[str, dict[str, str]] = airportsdata.load("IATA")
-    return airports
-
-
-def _town_of_airport(code: str) -> tuple[str, str]:
-    airport = _airports().get(code, {})
-    return airport.get("country", ""), airport.get("city", "").casefold()
+    airports = airportsdata.load("IATA")
+    return {code: (airport["country"], airport["city"].casefold()) for code, airport in airports.items()}

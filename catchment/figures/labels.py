@@ -47,7 +47,7 @@ def box_around(x: float, y: float, half_width: float, half_height: float) -> Box
     return Box(left=x - half_width, bottom=y - half_height, right=x + half_width, top=y + half_height)
 
 
-def place_labels(  # noqa: PLR0913
+def place_labels(
     anchors: Sequence[tuple[float, float, float]],
     sizes: Sequence[tuple[float, float]],
     marks: Sequence[Box],

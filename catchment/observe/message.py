@@ -20,8 +20,8 @@ import dns.rdatatype
 
 from catchment.observe.reading import printable
 
-# The first three characters of the Base64 text hold the id and the top two bits of the flags; these stand for id 0 and a
-# response (QR = 1). What follows them tells one reply from another.
+# The first three characters of the Base64 text hold the id and the top two bits of the flags; these stand for id 0 and
+# a response (QR = 1). What follows them tells one reply from another.
 _RESTORED = "AAC"
 KEY_START = len(_RESTORED) + 1
 
@@ -72,9 +72,7 @@ def from_wire(wire: bytes) -> Reply:
         for record in rrset
         if record.rdtype == dns.rdatatype.TXT
     ]
-    nsid = next(
-        (printable(option.nsid) for option in message.options if isinstance(option, dns.edns.NSIDOption)), None
-    )
+    nsid = next((printable(option.nsid) for option in message.options if isinstance(option, dns.edns.NSIDOption)), None)
     question = message.question[0] if message.question else None
     query = None if question is None else _query(question.name.to_text(), question.rdtype)
     identities = [(text, _source(query, message)) for text, _ in texts[:1]]

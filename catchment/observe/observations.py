@@ -6,6 +6,7 @@ import ipaddress
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from catchment.errors import InvalidFile
 from catchment.model import Failure, Kind, Service, Window
 from catchment.observe.message import KEY_START, Reply, decode_key
 from catchment.observe.reading import Rejected, ResultFile, name_rejected, printable
-from catchment.observe.staging import stage
+from catchment.observe.staging import Form, stage
 from catchment.schemas import OBSERVATIONS, selected
 
 _NAMED_REJECTED = 1000
@@ -24,32 +25,39 @@ _PROBE_FAILED = (
     "getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR", "TU_OUT_OF_ADDRESS", "evdns_getaddrinfo",
 )  # fmt: skip
 
-# Every kind yields these columns; `key` is the distinct part of a DNS reply, `error` what the result said of a failure.
-_ITEMS = {
-    Kind.DNS: f"""
+
+def _dns_items(answers: str, item_answers: str) -> str:
+    return f"""
         SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
-            coalesce(substr(abuf, {KEY_START}), answers::VARCHAR) AS key, file, record, 0 AS item
-        FROM staged WHERE resultset IS NULL
+            coalesce(substr(abuf, {KEY_START}), {answers}::VARCHAR) AS key, file, record, 0 AS item
+        FROM staged WHERE NOT is_set
         UNION ALL
         SELECT prb_id, msm_id, coalesce(i."time", measured_at), coalesce(i.af, af),
             coalesce(i.dst_addr, i.dst_name, destination), coalesce(i.src_port, src_port),
             coalesce(i.result.qt, i.result.rt), i.result IS NOT NULL, i.error::VARCHAR,
-            coalesce(substr(nullif(i.result.abuf, ''), {KEY_START}), i.result.answers::VARCHAR), file, record, item
+            coalesce(substr(nullif(i.result.abuf, ''), {KEY_START}), {item_answers}::VARCHAR), file, record, item
         FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
-            FROM staged WHERE resultset IS NOT NULL)""",
-    Kind.PING: """
-        SELECT prb_id, msm_id, measured_at, af, destination, NULL::INTEGER AS flow, rtt_ms, replied, error,
+            FROM staged WHERE is_set)"""
+
+
+def _echo_items(flow: str) -> str:
+    return f"""
+        SELECT prb_id, msm_id, measured_at, af, destination, {flow} AS flow, rtt_ms, replied, error,
             NULL::VARCHAR AS key, file, record, 0 AS item
-        FROM staged""",
-    Kind.TRACEROUTE: """
-        SELECT prb_id, msm_id, measured_at, af, destination, paris_id AS flow, rtt_ms, replied, error,
-            NULL::VARCHAR AS key, file, record, 0 AS item
-        FROM staged""",
+        FROM staged"""
+
+
+# Every form yields these columns; `key` is the distinct part of a DNS reply, `error` what the result said of a failure.
+_ITEMS = {
+    Form.DNS: _dns_items("NULL", "NULL"),
+    Form.DNS_ANSWERS: _dns_items("answers", "i.result.answers"),
+    Form.PING: _echo_items("NULL::INTEGER"),
+    Form.TRACEROUTE: _echo_items("paris_id"),
 }
 _SAME = "prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, item"
 _OBSERVED = """
-    SELECT i.prb_id, d.service, d.address AS target, coalesce(d.af, i.af) AS af, i.kind, i.measured_at, i.rtt_ms,
-        r.query, c.query AS sibling_query, r.identity, r.identity_source, r.second_identity, r.second_identity_source,
+    SELECT i.prb_id, d.service, d.address AS target, coalesce(d.af, i.af) AS af, i.kind::kinds AS kind, i.measured_at,
+        i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity, r.second_identity_source,
         r.rcode, r.class,
         CASE
             WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
@@ -59,7 +67,7 @@ _OBSERVED = """
             WHEN i.error IS NOT NULL THEN 'probe-failed'
             WHEN i.kind = 'ping' THEN 'timeout'
             ELSE 'not-reached'
-        END AS failure,
+        END::failures AS failure,
         e.detail AS failure_detail, i.flow, i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record,
         i.item AS raw_item
     FROM items AS i
@@ -99,30 +107,24 @@ def observe(
     `folder` is for temporary tables; `done` is told of each file read. Rows are in the order of service, target, kind,
     vantage, time and place in the raw files, so the same files give the same bytes.
     """
-    records, rejected, other_types, named = 0, 0, Counter[str](), list[Rejected]()
-    tables: dict[Kind, list[Path]] = {}
-    for number, file in enumerate(files):
-        staged = stage(con, file, number, folder)
-        records += staged.records
-        rejected += len(staged.rejected)
-        other_types.update(staged.other_types)
-        named += name_rejected(file, staged.rejected[: max(0, _NAMED_REJECTED - len(named))])
-        for kind, table in staged.tables.items():
-            tables.setdefault(kind, []).append(table)
-        done(file)
+    records, rejected, other_types = 0, 0, Counter[str]()
+    tables: dict[Form, list[Path]] = {}
+    with ThreadPoolExecutor(max_workers=1) as beside:  # naming bad records reads the file again, while DuckDB goes on
+        naming: list[Future[list[Rejected]]] = []
+        for number, file in enumerate(files):
+            staged = stage(con, file, number, folder)
+            naming.append(beside.submit(name_rejected, file, staged.rejected[: max(0, _NAMED_REJECTED - rejected)]))
+            records += staged.records
+            rejected += len(staged.rejected)
+            other_types.update(staged.other_types)
+            for form, table in staged.tables.items():
+                tables.setdefault(form, []).append(table)
+            done(file)
+        if tables:
+            duplicates, outside = _write(con, files, services, tables, window, to)
+        named = [entry for names in naming for entry in names.result()]
     if not tables:
         raise InvalidFile(_nothing_usable(files, records, named, other_types))
-    _view_items(con, tables)
-    items, distinct = _make_dictionaries(con, files, services)
-    duplicates = 0 if items == distinct else _leave_out_duplicates(con)
-    con.execute(
-        f"""COPY (
-            SELECT {selected(OBSERVATIONS)} FROM (
-                SELECT * REPLACE (coalesce(query::VARCHAR, sibling_query::VARCHAR) AS query), 'atlas:' || prb_id AS vantage
-                FROM ({_OBSERVED} WHERE {_inside(window)}
-                    ORDER BY service, target, kind, prb_id, measured_at, raw_file, raw_record, raw_item))
-        ) TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
-    )
     counted = con.execute(
         f"""SELECT kind, count(*), count(*) FILTER (service IS NULL) FROM read_parquet({quote(to)})
         GROUP BY kind ORDER BY kind"""
@@ -132,11 +134,36 @@ def observe(
         rejected=rejected,
         duplicates=duplicates,
         other_types=dict(sorted(other_types.items())),
-        outside_window=items - duplicates - sum(count for _, count, _ in counted),
+        outside_window=outside,
         observations={kind: count for kind, count, _ in counted},
         off_target=sum(off for _, _, off in counted),
         named=tuple(named),
     )
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[ResultFile],
+    services: Sequence[Service],
+    tables: dict[Form, list[Path]],
+    window: Window,
+    to: Path,
+) -> tuple[int, int]:
+    """Write the tier from the staged tables; return how many duplicates, and how many items outside the window, are left out."""
+    _view_items(con, tables)
+    duplicates = _leave_out_duplicates(con)
+    _make_dictionaries(con, files, services)
+    con.execute(
+        f"""COPY (
+            SELECT {selected(OBSERVATIONS)} FROM (
+                SELECT *, 'atlas:' || prb_id AS vantage FROM ({_OBSERVED} WHERE {_inside(window)}
+                    ORDER BY service, target, kind, prb_id, measured_at, raw_file, raw_record, raw_item))
+        ) TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
+    )
+    outside = 0
+    if window != Window():
+        (outside,) = con.execute(f"SELECT count(*) FROM items WHERE NOT ({_inside(window)})").fetchall()[0]
+    return duplicates, int(outside)
 
 
 def _nothing_usable(
@@ -146,7 +173,7 @@ def _nothing_usable(
     if other_types:
         held = ", ".join(f"{count} {printable(kind.encode())}" for kind, count in sorted(other_types.items()))
         return f"{where}: no DNS, ping or traceroute result among {records} records ({held}): name another file"
-    first = f"; the first, line {named[0].line}: {named[0].reason}: {named[0].excerpt[:60]}" if named else ""
+    first = f"; the first, record {named[0].record}: {named[0].reason}: {named[0].excerpt[:60]}" if named else ""
     return f"{where}: none of {records} records is a RIPE Atlas result{first}"
 
 
@@ -154,57 +181,69 @@ def _inside(window: Window) -> str:
     """Return the SQL condition that a time lies in the window."""
     conditions = ["TRUE"]
     if window.start is not None:
-        conditions.append(f'measured_at >= {window.start!r}')
+        conditions.append(f"measured_at >= {window.start!r}")
     if window.end is not None:
-        conditions.append(f'measured_at < {window.end!r}')
+        conditions.append(f"measured_at < {window.end!r}")
     return " AND ".join(conditions)
 
 
-def _view_items(con: duckdb.DuckDBPyConnection, tables: dict[Kind, list[Path]]) -> None:
-    """Define the view `items`: the staged results of every kind and file, a row for each item."""
-    selections = []
-    for kind, paths in tables.items():
+def _view_items(con: duckdb.DuckDBPyConnection, tables: dict[Form, list[Path]]) -> None:
+    """Define the views `items`, a row for each item of the staged results, and `records`, a row for each result."""
+    items, records = [], []
+    for number, (form, paths) in enumerate(tables.items()):
         listed = ", ".join(quote(path) for path in paths)
         con.execute(
-            f"""CREATE TEMP VIEW staged_{kind} AS SELECT *, file_row_number + 1 AS record
-            FROM read_parquet([{listed}], file_row_number = true) WHERE usable AND kind = '{kind}'"""
+            f"""CREATE TEMP VIEW staged{number} AS SELECT *, file_row_number + 1 AS record
+            FROM read_parquet([{listed}], file_row_number = true) WHERE usable AND kind = '{form.kind}'"""
         )
-        selections.append(f"SELECT *, '{kind}' AS kind FROM ({_ITEMS[kind].replace('staged', f'staged_{kind}')})")
-    con.execute(f"CREATE TEMP VIEW every_item AS {' UNION ALL '.join(selections)}")
+        of_form = _ITEMS[form].replace("FROM staged", f"FROM staged{number}")
+        items.append(f"SELECT *, '{form.kind}' AS kind FROM ({of_form})")
+        records.append(f"SELECT prb_id, msm_id, measured_at, kind FROM staged{number}")
+    con.execute(f"CREATE TEMP VIEW records AS {' UNION ALL '.join(records)}")
+    con.execute(f"CREATE TEMP VIEW every_item AS {' UNION ALL '.join(items)}")
     con.execute("CREATE TEMP VIEW items AS SELECT * FROM every_item")
 
 
 def _leave_out_duplicates(con: duckdb.DuckDBPyConnection) -> int:
-    """Keep the first of items that are equal in all but where they stand; return how many went."""
+    """Keep the first of results that are equal in all but where they stand; return how many went."""
+    every, different = con.execute(
+        "SELECT count(*), count(DISTINCT hash(prb_id, msm_id, measured_at, kind)) FROM records"
+    ).fetchall()[0]
+    if every == different:
+        return 0
     con.execute(
         f"""CREATE TEMP TABLE repeated AS SELECT file, record, item FROM (
             SELECT file, record, item, row_number() OVER (PARTITION BY {_SAME} ORDER BY file, record) AS place
             FROM every_item) WHERE place > 1"""
     )
-    con.execute("CREATE OR REPLACE TEMP VIEW items AS SELECT * FROM every_item ANTI JOIN repeated USING (file, record, item)")
-    (count,) = con.execute("SELECT count(*) FROM repeated").fetchall()[0]
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW items AS SELECT * FROM every_item ANTI JOIN repeated USING (file, record, item)"
+    )
+    (count,) = con.execute("SELECT count(DISTINCT (file, record)) FROM repeated").fetchall()[0]
     return int(count)
 
 
 def _make_dictionaries(
     con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile], services: Sequence[Service]
-) -> tuple[int, int]:
-    """Decide once for each distinct reply, destination and error; return how many items there are, and how many distinct.
+) -> None:
+    """Decide once for each distinct reply, destination and error.
 
-    The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting the observations moves codes
-    of a few bytes instead of texts: 2.7 times as fast.
+    The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting and writing the observations
+    moves codes of a few bytes instead of texts: twice as fast.
     """
     found = con.execute(
-        f"""SELECT msm_id, list(DISTINCT key) FILTER (key IS NOT NULL),
+        """SELECT msm_id, list(DISTINCT key) FILTER (key IS NOT NULL),
             list(DISTINCT destination) FILTER (destination IS NOT NULL),
-            list(DISTINCT error) FILTER (error IS NOT NULL), count(*), count(DISTINCT hash({_SAME}))
+            list(DISTINCT error) FILTER (error IS NOT NULL)
         FROM items GROUP BY msm_id"""
     ).fetchall()
-    replies = {key: decode_key(key) for _, keys, *_ in found for key in keys or ()}
-    destinations = sorted({text for _, _, texts, *_ in found for text in texts or ()})
-    errors = sorted({text for _, _, _, texts, *_ in found for text in texts or ()})
+    replies = {key: decode_key(key) for _, keys, _, _ in found for key in keys or ()}
+    destinations = sorted({text for _, _, texts, _ in found for text in texts or ()})
+    errors = sorted({text for _, _, _, texts in found for text in texts or ()})
     service_of = {entry.address: service.name for service in services for entry in service.addresses}
     _fill(con, "files", {"number": "INTEGER", "name": ""}, ((number, file.name) for number, file in enumerate(files)))
+    con.execute(f"CREATE TYPE kinds AS ENUM ({', '.join(map(quote, Kind))})")
+    con.execute(f"CREATE TYPE failures AS ENUM ({', '.join(map(quote, Failure))})")
     columns = ("query", "identity", "identity_source", "second_identity", "second_identity_source", "rcode", "class")
     _fill(
         con,
@@ -214,14 +253,14 @@ def _make_dictionaries(
     )
     columns_of_destination = {"destination": "VARCHAR", "af": "INTEGER", "address": "", "service": ""}
     _fill(con, "destinations", columns_of_destination, (_destination_row(text, service_of) for text in destinations))
-    _fill(con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors))
+    _fill(
+        con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors)
+    )
     # A measurement has one target and one query; where a result does not tell them, its siblings do.
     contexts = (
-        (msm_id, _only(texts), _only({replies[key].query for key in keys or ()}))
-        for msm_id, keys, texts, *_ in found
+        (msm_id, _only(texts), _only({replies[key].query for key in keys or ()})) for msm_id, keys, texts, _ in found
     )
-    _fill(con, "contexts", {"msm_id": "BIGINT", "destination": "VARCHAR", "query": ""}, contexts)
-    return sum(row[4] for row in found), sum(row[5] for row in found)
+    _fill(con, "contexts", {"msm_id": "BIGINT", "destination": "VARCHAR", "query": "replies_query"}, contexts)
 
 
 def _only(values: Iterable[str | None] | None) -> str | None:
@@ -274,5 +313,3 @@ def _error_row(text: str) -> tuple[object, ...]:
     if any(key in error for key in _PROBE_FAILED):
         return text, Failure.PROBE_FAILED, detail
     return text, Failure.MALFORMED if "idmismatch" in error else Failure.NETWORK, detail
-
-

@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -47,10 +47,10 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A record that cannot be used: `line` counts from 1 (array elements in an array), `excerpt` is how it begins."""
+    """A record that cannot be used: which one of its file (from 1, blank lines left out), why, and how it begins."""
 
     file: str
-    line: int
+    record: int
     reason: str
     excerpt: str
 
@@ -62,7 +62,7 @@ def sniff(path: Path, name: str | None = None) -> ResultFile:
             head = stream.read(4)
     except OSError as error:
         raise InvalidFile(f"{path}: {error.strerror}: name a file that can be read") from error
-    compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "none")
+    compression: Compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "none")
     start = b""
     with open_bytes(path, compression) as stream:
         while not start:
@@ -97,27 +97,31 @@ def rewrite_as_lines(file: ResultFile, to: Path) -> ResultFile:
     """
     writer = zstandard.ZstdCompressor(level=1)
     with to.open("wb") as out, writer.stream_writer(out) as lines:
-        for _, record in records(file):
+        for record in records(file):
             lines.write(record[: LONGEST_RECORD // 2].replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
     return ResultFile(path=to, name=file.name, compression="zstd", layout="ndjson")
 
 
-def records(file: ResultFile) -> Iterator[tuple[int, bytes]]:
-    """Yield (line, text) of each record that is not blank; a damaged end is left out after what could be read."""
+def records(file: ResultFile) -> Iterator[bytes]:
+    """Yield the text of each record that is not blank; what follows a damaged place is left out."""
     with open_bytes(file.path, file.compression) as stream:
-        numbered = enumerate(_elements(stream) if file.layout == "array" else _lines(stream), start=1)
-        yield from ((number, record) for number, record in numbered if record.strip())
+        if file.layout == "array":
+            yield from filter(bytes.strip, _elements(stream))
+        elif file.compression == "none":
+            yield from filter(bytes.strip, stream)
+        else:
+            yield from filter(bytes.strip, _lines(stream))
 
 
-def name_rejected(file: ResultFile, ordinals: Collection[int]) -> list[Rejected]:
-    """Return why the records with these ordinals (from 1, among those not blank) cannot be used."""
-    wanted, last = set(ordinals), max(ordinals, default=0)
-    found = enumerate(islice(records(file), last), start=1)
-    return [
-        Rejected(file=file.name, line=line, reason=_reason(text), excerpt=printable(text[:_EXCERPT]))
-        for ordinal, (line, text) in found
-        if ordinal in wanted
-    ]
+def name_rejected(file: ResultFile, ordinals: Sequence[int]) -> list[Rejected]:
+    """Return why the records with these ordinals (from 1, rising, among those not blank) cannot be used."""
+    found, position, named = records(file), 0, []
+    for ordinal in ordinals:
+        text = next(islice(found, ordinal - position - 1, None))
+        position = ordinal
+        excerpt = printable(text[:_EXCERPT])
+        named.append(Rejected(file=file.name, record=ordinal, reason=_reason(text), excerpt=excerpt))
+    return named
 
 
 def printable(raw: bytes) -> str:

@@ -8,6 +8,7 @@ keys renamed at 4460 (addr, name, pf), TXT data as string or list, numbers as st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import duckdb
@@ -19,11 +20,34 @@ from catchment.observe.reading import LONGEST_RECORD, ResultFile, rewrite_as_lin
 # Small row groups keep the ordered write within memory; larger ones are no faster.
 _ROW_GROUP = 10_240
 
-_REPLY = "STRUCT(rt DOUBLE, qt DOUBLE, abuf VARCHAR, answers JSON)"
-_ITEM = (
-    f'STRUCT("time" DOUBLE, dst_addr VARCHAR, dst_name VARCHAR, af INTEGER, src_port INTEGER, error JSON, result {_REPLY})'
-)
+
+class Form(StrEnum):
+    """The forms in which results are staged: one for each kind, and one for DNS replies stored without their message.
+
+    Such a reply has only the probe's own reading of it, `answers`. Reading that costs half as much again, and it is
+    rare, so it is done for the files that need it.
+    """
+
+    DNS = "dns"
+    DNS_ANSWERS = "dns-answers"
+    PING = "ping"
+    TRACEROUTE = "traceroute"
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of measurement."""
+        return Kind(self.value.partition("-")[0])
+
+
+def _dns_columns(answers: str) -> dict[str, str]:
+    reply = f"STRUCT(rt DOUBLE, qt DOUBLE, abuf VARCHAR{answers})"
+    item = '"time" DOUBLE, dst_addr VARCHAR, dst_name VARCHAR, af INTEGER, src_port INTEGER, error JSON'
+    return {"error": "JSON", "src_port": "INTEGER", "result": reply, "resultset": f"STRUCT({item}, result {reply})[]"}
+
+
 _PACKET = 'STRUCT("from" VARCHAR, rtt DOUBLE, dup VARCHAR, error VARCHAR)'
+_WITHOUT_MESSAGE = """(replied AND abuf IS NULL) OR list_contains(
+    list_transform(resultset, lambda i: i.result IS NOT NULL AND nullif(i.result.abuf, '') IS NULL), TRUE)"""
 _EVERY_KIND = {
     "prb_id": "BIGINT",
     "msm_id": "BIGINT",
@@ -40,20 +64,22 @@ _EVERY_KIND = {
     "endtime": "BIGINT",
 }
 _OWN_COLUMNS = {
-    Kind.DNS: {"error": "JSON", "src_port": "INTEGER", "result": _REPLY, "resultset": f"{_ITEM}[]"},
-    Kind.PING: {"min": "DOUBLE", "rcvd": "INTEGER", "result": f"{_PACKET}[]"},
-    Kind.TRACEROUTE: {"paris_id": "INTEGER", "result": f"STRUCT(error VARCHAR, result {_PACKET}[])[]"},
+    Form.DNS: _dns_columns(""),
+    Form.DNS_ANSWERS: _dns_columns(", answers JSON"),
+    Form.PING: {"min": "DOUBLE", "rcvd": "INTEGER", "result": f"{_PACKET}[]"},
+    Form.TRACEROUTE: {"paris_id": "INTEGER", "result": f"STRUCT(error VARCHAR, result {_PACKET}[])[]"},
 }
+_DNS_SELECTION = """error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, nullif(result.abuf, '') AS abuf,
+    result IS NOT NULL AS replied, resultset IS NOT NULL AS is_set, resultset"""
 _OWN_SELECTION = {
-    Kind.DNS: """error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, nullif(result.abuf, '') AS abuf,
-        result IS NOT NULL AS replied, CASE WHEN nullif(result.abuf, '') IS NULL THEN result.answers END AS answers,
-        resultset""",
+    Form.DNS: _DNS_SELECTION,
+    Form.DNS_ANSWERS: f"{_DNS_SELECTION}, result.answers",
     # Lists of packets shrink to what is asked of them: the least RTT, and what went wrong.
-    Kind.PING: """coalesce(list_min(list_transform(list_filter(result, lambda p: p.dup IS NULL), lambda p: p.rtt)),
+    Form.PING: """coalesce(list_min(list_transform(list_filter(result, lambda p: p.dup IS NULL), lambda p: p.rtt)),
             CASE WHEN rcvd > 0 THEN min END) AS rtt_ms,
         list_filter(list_transform(result, lambda p: p.error), lambda e: e IS NOT NULL)[1] AS error,
         result IS NOT NULL OR rcvd IS NOT NULL AS replied""",
-    Kind.TRACEROUTE: """paris_id, result IS NOT NULL AS replied,
+    Form.TRACEROUTE: """paris_id, result IS NOT NULL AS replied,
         list_min(list_transform(list_filter(flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
             lambda h: h.result)), lambda p: p."from" = coalesce(dst_addr, addr, dst_name)), lambda p: p.rtt)) AS rtt_ms,
         list_filter(list_concat(list_transform(result, lambda h: h.error),
@@ -68,64 +94,64 @@ _KIND_OF_RECORD = """CASE WHEN type IS NOT NULL THEN lower(type) WHEN msm_name =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """One file, staged for each kind that it holds; `rejected` are the ordinals (from 1) of unusable records."""
+    """One file, staged in each form that it needs; `rejected` are the ordinals (from 1) of unusable records."""
 
-    tables: dict[Kind, Path]
+    tables: dict[Form, Path]
     records: int
     rejected: tuple[int, ...]
     other_types: dict[str, int]
 
 
 def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder: Path) -> Staged:
-    """Stage one file of results, the run's `number`th, into Parquet tables in `folder`, one for each kind in it."""
+    """Stage one file of results, the run's `number`th, into Parquet tables in `folder`."""
     rewritten = folder / f"{number}.ndjson.zst"
     if file.compression == "bzip2":
         file = rewrite_as_lines(file, rewritten)
-    first = Kind.DNS
-    table = folder / f"{number}-{first}.parquet"
+    table = folder / f"{number}-{Form.DNS}.parquet"
     try:
-        _read(con, file, first, table, number)
+        _read(con, file, Form.DNS, table, number)
     except duckdb.Error:  # a damaged array, an early end, a record longer than any result: take what there is
         file = rewrite_as_lines(file, rewritten)
-        _read(con, file, first, table, number)
+        _read(con, file, Form.DNS, table, number)
     counted = con.execute(
-        f"SELECT kind, usable, count(*) FROM read_parquet({quote(table)}) GROUP BY ALL ORDER BY ALL"
+        f"""SELECT kind, usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
+        FROM read_parquet({quote(table)}) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
-    usable = {kind: count for kind, good, count in counted if good}
-    kinds = [kind for kind in Kind if kind.value in usable]
-    tables = {first: table} if first in kinds else {}
-    for kind in kinds:
-        if kind is not first:
-            tables[kind] = folder / f"{number}-{kind}.parquet"
-            _read(con, file, kind, tables[kind], number)
+    usable = {kind: count for kind, good, count, _ in counted if good}
+    tables: dict[Form, Path] = {}
+    for kind in (kind for kind in Kind if kind in usable):
+        form = Form.DNS_ANSWERS if any(row[3] for row in counted if row[0] == kind) else Form(kind)
+        tables[form] = table if form is Form.DNS else folder / f"{number}-{form}.parquet"
+        if form is not Form.DNS:
+            _read(con, file, form, tables[form], number)
     rejected: list[tuple[int]] = []
-    if any(not good for _, good, _ in counted):
+    if any(not good for _, good, *_ in counted):
         rejected = con.execute(
             f"SELECT file_row_number + 1 FROM read_parquet({quote(table)}, file_row_number = true) WHERE NOT usable ORDER BY 1"
         ).fetchall()
     rewritten.unlink(missing_ok=True)
     return Staged(
         tables=tables,
-        records=sum(count for _, _, count in counted),
+        records=sum(row[2] for row in counted),
         rejected=tuple(ordinal for (ordinal,) in rejected),
         other_types={kind: count for kind, count in usable.items() if kind not in set(Kind)},
     )
 
 
-def _read(con: duckdb.DuckDBPyConnection, file: ResultFile, kind: Kind, table: Path, number: int) -> None:
-    columns = _EVERY_KIND | _OWN_COLUMNS[kind]
+def _read(con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: Path, number: int) -> None:
+    columns = _EVERY_KIND | _OWN_COLUMNS[form]
     declared = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
     lines = file.layout == "ndjson"
     reader = f"""read_json({quote(file.path)}, format = '{"newline_delimited" if lines else "array"}',
-        compression = '{"auto_detect" if file.compression == "bzip2" else file.compression}', columns = {{{declared}}},
-        maximum_object_size = {LONGEST_RECORD}{", ignore_errors = true" if lines else ""})"""
+        compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
+        {", ignore_errors = true" if lines else ""})"""
     con.execute(f"SET memory_limit = '{READING_MEMORY_LIMIT}'")
     try:
         con.execute(
             f"""COPY (
-                SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind, coalesce(af, pf) AS af,
-                    coalesce(dst_addr, addr, dst_name, name) AS destination,
-                    prb_id IS NOT NULL AND timestamp IS NOT NULL AS usable, {_OWN_SELECTION[kind]}
+                SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
+                    coalesce(af, pf) AS af, coalesce(dst_addr, addr, dst_name, name) AS destination,
+                    prb_id IS NOT NULL AND timestamp IS NOT NULL AS usable, {_OWN_SELECTION[form]}
                 FROM {reader}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )
