@@ -79,9 +79,10 @@ def show_runs(runs: Sequence[dict[str, Any]]) -> RenderableType:
     """Lay out the stored runs."""
     table = _table("Campaign", "Run", "From", "To", ">Vantage points", ">Assigned", "Targets")
     for run in runs:
-        table.add_row(
-            *(harmless(run[key]) for key in ("campaign", "run", "from", "to", "vantage_points", "assigned")),
-            harmless(", ".join(run["targets"])),
+        _add_row(
+            table,
+            *(run[key] for key in ("campaign", "run", "from", "to", "vantage_points", "assigned")),
+            ", ".join(run["targets"]),
         )
     return table
 
@@ -90,12 +91,13 @@ def show_services(services: Sequence[dict[str, Any]]) -> RenderableType:
     """Lay out the bundled services."""
     table = _table("Service", "Operator", ">Sites", "Answers", "Addresses")
     for service in services:
-        table.add_row(
-            harmless(service["name"]),
-            harmless(service["operator"]),
+        _add_row(
+            table,
+            service["name"],
+            service["operator"],
             str(service["sites"]),
-            harmless(", ".join(service["answers"]) or "none"),
-            harmless(", ".join(service["addresses"])),
+            ", ".join(service["answers"]) or "none",
+            ", ".join(service["addresses"]),
         )
     return table
 
@@ -106,7 +108,7 @@ def show_service(service: dict[str, Any]) -> RenderableType:
     for site in service.get("sites", []):
         place = [str(site[key]) if key in site else "?" for key in ("latitude", "longitude")]
         row = [site["code"], site["town"], site["country"], *place, site["scope"]]
-        table.add_row(*map(harmless, row), *(harmless(site.get(key, "")) for key in ("since", "until")))
+        _add_row(table, *row, *(site.get(key, "") for key in ("since", "until")))
     head = Text(
         f"{harmless(service['name'])}: {harmless(service['operator'])}, version {service['digest']}", style="bold"
     )
@@ -124,7 +126,7 @@ def show_identities(found: Numbers) -> RenderableType:
     table = _table("Identity", "Site", "Town", "Country", "Server", "Rule")
     for entry in found["identities"]:
         keys = ("identity", "site", "town", "country", "server", "rule")
-        table.add_row(*(harmless(entry[key]) if entry[key] is not None else "–" for key in keys))
+        _add_row(table, *(entry[key] if entry[key] is not None else "–" for key in keys))
     return table
 
 
@@ -144,9 +146,10 @@ def _sites_table(target: Numbers) -> Table:
     for site in target["sites"]:
         town = f"{site['town']}, {site['country']}" if site["town"] else ""
         rtt = site["rtt_ms"]
-        table.add_row(
-            harmless(site["site"]),
-            harmless(town),
+        _add_row(
+            table,
+            site["site"],
+            town,
             str(site["vantage_points"]),
             _percent(site["share"]),
             _bar(site["share"]),
@@ -156,8 +159,8 @@ def _sites_table(target: Numbers) -> Table:
     for verdict, count in counts["verdicts"].items():
         if verdict not in _ASSIGNED:
             share = count / counts["total"]
-            table.add_row(
-                Text("–", style="dim"), Text(verdict, style="yellow"), str(count), _percent(share), _bar(share)
+            _add_row(
+                table, Text("–", style="dim"), Text(verdict, style="yellow"), str(count), _percent(share), _bar(share)
             )
     return table
 
@@ -168,11 +171,12 @@ def _groups_table(target: Numbers) -> Table:
         top = list(group["shares"].items())
         sites = ", ".join(f"{site} {_percent(share)}" for site, share in top[:4])
         more = f" + {len(top) - 4} more" if len(top) > 4 else ""
-        table.add_row(
-            harmless("unknown" if group["key"] is None else group["key"]),
+        _add_row(
+            table,
+            "unknown" if group["key"] is None else group["key"],
             str(group["vantage_points"]),
             str(group["assigned"]),
-            harmless(sites + more),
+            sites + more,
             _ms(group["rtt_ms"]["p50"]),
             _ms(group["rtt_ms"]["p90"]),
         )
@@ -204,15 +208,17 @@ def _notes(target: Numbers) -> Iterable[Text]:
     strange = [entry for entry in target["identities"] if entry["text"].lower() not in known] if not known else []
     if strange:
         listed = ", ".join(f"“{harmless(entry['text'])}” {entry['answers']}" for entry in strange[:_MOST_IDENTITIES])
-        yield Text(f"Identities ({target['identity_totals']['distinct']} different): {listed}…", style="dim")
+        more = ", …" if len(strange) > _MOST_IDENTITIES else ""
+        yield Text(f"Identities ({target['identity_totals']['distinct']} different): {listed}{more}.", style="dim")
 
 
 def _moves_table(target: Numbers) -> Table:
     table = _table("From", "To", ">Vantage points", ">RTT before", ">after ms")
     for move in target["moves"]:
-        table.add_row(
-            harmless(move["from"]),
-            harmless(move["to"]),
+        _add_row(
+            table,
+            move["from"],
+            move["to"],
             str(move["vantage_points"]),
             _ms(move["rtt_ms_before"]),
             _ms(move["rtt_ms_after"]),
@@ -223,15 +229,16 @@ def _moves_table(target: Numbers) -> Table:
 def _balance_table(target: Numbers) -> Table:
     table = _table("Site", ">Before", ">After", ">Left", ">Joined")
     for site in target["sites"]:
-        table.add_row(harmless(site["site"]), *(str(site[key]) for key in ("before", "after", "left", "joined")))
+        _add_row(table, site["site"], *(str(site[key]) for key in ("before", "after", "left", "joined")))
     return table
 
 
 def _moved_groups_table(target: Numbers) -> Table:
     table = _table(target["by"].capitalize(), ">Compared", ">Moved", ">Share", ">RTT before", ">after ms")
     for group in target["groups"]:
-        table.add_row(
-            harmless("unknown" if group["key"] is None else group["key"]),
+        _add_row(
+            table,
+            "unknown" if group["key"] is None else group["key"],
             str(group["paired"]),
             str(group["moved"]),
             _percent(group["moved_share"]),
@@ -248,6 +255,11 @@ def _table(*headings: str) -> Table:
         number = heading.startswith(">")
         table.add_column(heading.removeprefix(">"), justify="right" if number else "left", overflow="fold")
     return table
+
+
+def _add_row(table: Table, *cells: object) -> None:
+    """Add a row; what is no Text yet is made harmless, and its brackets are not read as markup."""
+    table.add_row(*(cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells))
 
 
 def _bar(share: float) -> Text:

@@ -92,7 +92,10 @@ def derive(path: Path, *, service: str | None = None, progress: Progress = lambd
     header = store.read_header(path)
     if service is not None:
         other = find_service(service)
-        kept = tuple(known for known in header.services if known.name != other.name)
+        known = [held.name for held in header.services]
+        if known and other.name not in known:
+            raise UnknownName(f"{path} did not measure '{other.name}' but {', '.join(known)}: name a version of that")
+        kept = tuple(held for held in header.services if held.name != other.name)
         header = replace(header, services=(*kept, other))
     with _workbench() as (con, temporary), store.new_tiers(path) as folder:
         named = find_files([store.raw_folder(path)])

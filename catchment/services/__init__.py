@@ -34,9 +34,3 @@ def find_service(name: str) -> Service:
     if name.endswith(".toml") or "/" in name:
         return load_service(Path(name))
     return bundled_service(name)
-
-
-def services_at(addresses: set[str]) -> list[Service]:
-    """Return the bundled services that have one of these addresses, in the order of their names."""
-    every = [bundled_service(name) for name in service_names()]
-    return [service for service in every if any(entry.address in addresses for entry in service.addresses)]

@@ -1,0 +1,82 @@
+"""What several test files share: the real recordings, and ways to import results and to run the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catchment import workflow
+from catchment.store import Run
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "tests" / "data" / "frankfurt"
+EXAMPLE_SERVICE = ROOT / "campaigns" / "services" / "example-dns.toml"
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Return the folder of real recordings; without it the tests that need it are skipped by name, in CI they fail."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the real recordings beside the checkout: {folder}")
+        pytest.skip("the real recordings (../shared/data) are not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Return the committed sample, imported: the runs `before` and `after` of the campaign `frankfurt`."""
+    root = tmp_path_factory.mktemp("results") / "frankfurt"
+    for name in ("before", "after"):
+        workflow.import_results(
+            [SAMPLE / f"{name}.ndjson.gz"],
+            root / name,
+            service=str(EXAMPLE_SERVICE),
+            probes=SAMPLE / "probes.json",
+        )
+    return {name: Run.open(root / name) for name in ("before", "after")}
+
+
+@pytest.fixture
+def import_lines(tmp_path: Path) -> Callable[..., Run]:
+    """Return a function that imports results given as dictionaries, by default under the example service."""
+
+    def import_them(*results: dict[str, Any], probes: list[dict[str, Any]] | None = None, **options: Any) -> Run:
+        number = len(list(tmp_path.glob("*.ndjson")))
+        file = tmp_path / f"{number}.ndjson"
+        file.write_text("".join(json.dumps(result) + "\n" for result in results))
+        if probes is not None:
+            options["probes"] = tmp_path / f"{number}-probes.json"
+            options["probes"].write_text(json.dumps({"objects": probes}))
+        options.setdefault("service", str(EXAMPLE_SERVICE))
+        out = tmp_path / "results" / "test" / str(number)
+        workflow.import_results([file], out, **options)
+        return Run.open(out)
+
+    return import_them
+
+
+@pytest.fixture
+def catchment(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs the command line in a process of its own, in an empty folder."""
+
+    def run(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from catchment.cli import main; main()", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **environment},
+            check=False,
+            timeout=120,
+        )
+
+    return run

@@ -1,0 +1,229 @@
+"""Every verdict, from results made for it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from catchment.assign import RULES
+from catchment.model import Verdict
+from catchment.store import Run
+from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+
+Import = Callable[..., Run]
+FRA, BER, SIN = "fra1.example-dns.net", "ber1.example-dns.net", "sin1.example-dns.net"
+FOREIGN = "resolver.isp.example"
+
+
+def row(run: Run, vantage: str = "atlas:1") -> dict[str, Any]:
+    found = run.assignments.filter(f"vantage = '{vantage}'").to_dicts()
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict", "rule"),
+    [
+        ([dns_result(1)], "ok", "pattern-own-code"),
+        ([dns_result(1, FOREIGN)], "intercepted-foreign-identity", "no-pattern-matches"),
+        ([dns_result(1, "muc1.example-dns.net")], "unknown-identity", "code-not-listed"),
+        ([dns_result(1, None, rcode="REFUSED")], "intercepted-error", "error-where-it-answers"),
+        ([dns_result(1, None)], "intercepted-empty", "empty-where-it-answers"),
+        ([dns_result(1, "")], "intercepted-empty", "empty-where-it-answers"),
+        ([dns_result(1, None, query="version.bind", rcode="REFUSED")], "no-identity", "does-not-answer-this-query"),
+        ([dns_result(1, "NSD 4.8", query="version.bind")], "no-identity", "does-not-answer-this-query"),
+        ([dns_error(1)], "timeout", "dns-silent"),
+        ([dns_error(1), ping_result(1)], "unreachable", "dns-and-ping-silent"),
+        ([ping_result(1)], "unreachable", "ping-silent"),
+        ([dns_error(1), ping_result(1, 9.0)], "dns-dead", "ping-answers-dns-silent"),
+        ([ping_result(1, 9.0)], "no-identity", "no-identity-asked"),
+        ([dns_error(1, {"getaddrinfo": "no name"})], "probe-failed", "could-not-send"),
+        ([dns_error(1, {"idmismatch": "1"})], "malformed", "unreadable"),
+        ([dns_result(1, result={"rt": 1.0, "abuf": "AAAA"})], "malformed", "unreadable"),
+        ([dns_result(1, rtt_ms=0.5)], "ok", "pattern-own-code"),
+        ([dns_result(1, SIN, rtt_ms=20.0)], "impossible-rtt", "light-own-packet"),
+        ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 20.0)], "impossible-rtt", "light-ping"),
+    ],
+)
+def test_each_verdict_by_its_rule(import_lines: Import, results: list[dict[str, Any]], verdict: str, rule: str) -> None:
+    found = row(import_lines(*results, probes=[place(1)]))
+    assert (found["verdict"], found["rule"]) == (verdict, rule)
+
+
+def test_the_first_four_verdicts_keep_their_site_and_no_other_has_one(import_lines: Import) -> None:
+    run = import_lines(
+        dns_result(1), dns_result(2, FOREIGN), dns_error(3), dns_result(4, SIN, rtt_ms=1.0), probes=[place(4)]
+    )
+    sites = {entry["vantage"]: entry["site"] for entry in run.assignments.to_dicts()}
+    assert sites == {"atlas:1": "fra", "atlas:2": None, "atlas:3": None, "atlas:4": "sin"}
+
+
+def test_a_mended_identity_is_flagged(import_lines: Import) -> None:
+    result = dns_result(1, "ns1.nl-ams.k.rip.net", dst_addr="193.0.14.129")
+    found = row(import_lines(result, service="k-root"))
+    assert (found["verdict"], found["site"], found["site_rule"]) == ("repaired", "nl-ams", "repaired-identity")
+
+
+def test_one_clean_answer_beside_a_mended_one_needs_no_flag(import_lines: Import) -> None:
+    at = {"dst_addr": "193.0.14.129"}
+    run = import_lines(
+        dns_result(1, "ns1.nl-ams.k.rip.net", **at),
+        dns_result(1, "ns1.nl-ams.k.ripe.net", timestamp=NOON + 1, **at),
+        service="k-root",
+    )
+    assert row(run)["verdict"] == "ok"
+
+
+def test_answers_beat_failures(import_lines: Import) -> None:
+    errors = [dns_error(1, timestamp=NOON + second) for second in range(5)]
+    found = row(import_lines(*errors, dns_result(1, timestamp=NOON + 9)))
+    assert (found["verdict"], found["timeouts"], found["identified"]) == ("ok", 5, 1)
+
+
+def test_the_outcome_with_most_answers_wins(import_lines: Import) -> None:
+    run = import_lines(
+        dns_result(1), dns_result(1, FOREIGN, timestamp=NOON + 1), dns_result(1, FOREIGN, timestamp=NOON + 2)
+    )
+    found = row(run)
+    assert (found["verdict"], found["site"], found["identity"]) == ("intercepted-foreign-identity", None, FOREIGN)
+    assert (found["identified"], found["foreign_identity"]) == (1, 2)
+
+
+def test_an_identified_outcome_wins_a_tie(import_lines: Import) -> None:
+    assert row(import_lines(dns_result(1, FOREIGN), dns_result(1, timestamp=NOON + 1)))["site"] == "fra"
+
+
+def test_different_foreign_strings_count_together(import_lines: Import) -> None:
+    strings = [dns_result(1, f"resolver-{letter}", timestamp=NOON + ord(letter)) for letter in "abc"]
+    run = import_lines(dns_result(1), dns_result(1, timestamp=NOON + 1), *strings)
+    assert row(run)["verdict"] == "intercepted-foreign-identity"
+
+
+def test_the_modal_site_wins(import_lines: Import) -> None:
+    run = import_lines(
+        dns_result(1, FRA), dns_result(1, BER, timestamp=NOON + 1), dns_result(1, BER, timestamp=NOON + 2)
+    )
+    found = row(run)
+    assert (found["site"], found["sites_seen"], found["identified"]) == ("ber", 2, 3)
+
+
+def test_sites_that_tie_are_told_apart_by_median_rtt_then_by_code(import_lines: Import) -> None:
+    faster = import_lines(dns_result(1, FRA, rtt_ms=9.0), dns_result(1, BER, rtt_ms=10.0, timestamp=NOON + 1))
+    assert row(faster)["site"] == "fra"
+    same = import_lines(dns_result(1, FRA, rtt_ms=9.0), dns_result(1, BER, rtt_ms=9.0, timestamp=NOON + 1))
+    assert row(same)["site"] == "ber"
+
+
+def test_several_servers_of_one_site_are_one_site(import_lines: Import) -> None:
+    servers = enumerate((1, 2, 3, 3))
+    run = import_lines(*(dns_result(1, f"fra{n}.example-dns.net", timestamp=NOON + at) for at, n in servers))
+    found = row(run)
+    assert (found["site"], found["server"], found["sites_seen"], found["flips"]) == ("fra", "3", 1, 0)
+
+
+def test_flips_count_changes_between_identified_answers_in_time(import_lines: Import) -> None:
+    order = [FRA, BER, None, BER, FRA, FOREIGN, FRA]
+    results = [
+        dns_error(1, timestamp=NOON + n) if text is None else dns_result(1, text, timestamp=NOON + n)
+        for n, text in enumerate(order)
+    ]
+    assert row(import_lines(*reversed(results)))["flips"] == 2
+
+
+def test_rtts_are_of_the_answers_that_name_the_site(import_lines: Import) -> None:
+    rtts = [(FRA, 10.0), (FRA, 30.0), (FRA, 20.0), (BER, 1.0)]
+    run = import_lines(*(dns_result(1, text, rtt_ms=rtt, timestamp=NOON + n) for n, (text, rtt) in enumerate(rtts)))
+    found = row(run)
+    assert (found["rtt_ms_min"], found["rtt_ms_median"]) == (10.0, 20.0)
+
+
+def test_a_ping_accuses_nobody_who_saw_two_sites(import_lines: Import) -> None:
+    run = import_lines(
+        dns_result(1, SIN, rtt_ms=180.0),
+        dns_result(1, SIN, rtt_ms=180.0, timestamp=NOON + 2),
+        dns_result(1, FRA, rtt_ms=9.0, timestamp=NOON + 1),
+        ping_result(1, 9.0),
+        probes=[place(1)],
+    )
+    assert row(run)["verdict"] == "ok"
+
+
+def test_a_doubtful_distance_is_given_to_the_vantage_point(import_lines: Import) -> None:
+    # Berlin lies 424 km from Frankfurt: 100 km of slack and 102.1 km per ms leave 3.17 ms.
+    at_frankfurt = place(1, 50.11, 8.68)
+    assert row(import_lines(dns_result(1, BER, rtt_ms=3.25), probes=[at_frankfurt]))["verdict"] == "ok"
+    assert row(import_lines(dns_result(1, BER, rtt_ms=3.0), probes=[at_frankfurt]))["verdict"] == "impossible-rtt"
+
+
+def test_zero_milliseconds_are_an_rtt(import_lines: Import) -> None:
+    found = row(import_lines(dns_result(1, BER, rtt_ms=0.0), probes=[place(1, 50.11, 8.68)]))
+    assert (found["verdict"], found["rtt_ms_min"]) == ("impossible-rtt", 0.0)
+
+
+def test_a_vantage_point_without_a_place_is_assigned_but_has_no_distance(import_lines: Import) -> None:
+    found = row(import_lines(dns_result(1, SIN, rtt_ms=0.1), probes=[place(2)]))
+    assert (found["verdict"], found["site"], found["distance_km"], found["nearest_site"]) == ("ok", "sin", None, None)
+
+
+def test_impossible_on_two_targets_means_mislocated(import_lines: Import, tmp_path: Any) -> None:
+    service = tmp_path / "two.toml"
+    service.write_text(
+        'name = "two"\noperator = "we"\nanswers = ["hostname.bind"]\n'
+        'addresses = [{ address = "192.0.2.53" }, { address = "192.0.2.54" }]\n'
+        "patterns = [{ regex = '^(?P<site>[a-z]{3})\\d\\.example-dns\\.net$' }]\n"
+        'sites = [{ code = "sin", town = "Singapore", country = "SG", latitude = 1.35, longitude = 103.8 }]\n'
+    )
+    other = {"dst_addr": "192.0.2.54"}
+    run = import_lines(
+        dns_result(1, SIN, rtt_ms=5.0),
+        dns_result(1, SIN, rtt_ms=5.0, **other),
+        dns_result(2, SIN, rtt_ms=5.0),
+        dns_result(2, SIN, rtt_ms=200.0, **other),
+        probes=[place(1), place(2)],
+        service=str(service),
+    )
+    verdicts = sorted((entry["vantage"], entry["target"], entry["verdict"]) for entry in run.assignments.to_dicts())
+    assert verdicts == [
+        ("atlas:1", "192.0.2.53", "mislocated"),
+        ("atlas:1", "192.0.2.54", "mislocated"),
+        ("atlas:2", "192.0.2.53", "impossible-rtt"),
+        ("atlas:2", "192.0.2.54", "ok"),
+    ]
+
+
+def test_the_nearest_site_is_one_that_was_active(import_lines: Import, tmp_path: Any) -> None:
+    service = tmp_path / "moved.toml"
+    service.write_text(
+        'name = "moved"\noperator = "we"\naddresses = [{ address = "192.0.2.53" }]\n'
+        "patterns = [{ regex = '^(?P<site>[a-z]{3})\\d\\.example-dns\\.net$' }]\nsites = [\n"
+        '{ code = "old", town = "Mainz", country = "DE", latitude = 50.0, longitude = 8.27, until = 2026-10-31 },\n'
+        '{ code = "new", town = "Hanau", country = "DE", latitude = 50.13, longitude = 8.92, since = 2026-11-02 },\n'
+        '{ code = "ber", town = "Berlin", country = "DE", latitude = 52.52, longitude = 13.4 },\n'
+        '{ code = "nil", town = "Nowhere", country = "DE" },\n]\n'
+    )
+    found = row(import_lines(dns_result(1, BER), probes=[place(1)], service=str(service)))
+    assert found["nearest_site"] == "ber"  # measured on 2026-11-01
+
+
+def test_a_site_without_a_place_can_be_reached(import_lines: Import, tmp_path: Any) -> None:
+    service = tmp_path / "nowhere.toml"
+    service.write_text(
+        'name = "nowhere"\noperator = "we"\naddresses = [{ address = "192.0.2.53" }]\n'
+        "patterns = [{ regex = '^(?P<site>[a-z]{3})\\d\\.example-dns\\.net$' }]\n"
+        'sites = [{ code = "ber", town = "Berlin", country = "DE" }]\n'
+    )
+    found = row(import_lines(dns_result(1, BER), probes=[place(1)], service=str(service)))
+    assert (found["site"], found["verdict"], found["distance_km"], found["nearest_site"]) == ("ber", "ok", None, None)
+
+
+def test_every_vantage_point_has_one_row_for_each_target(sample: dict[str, Run]) -> None:
+    run = sample["before"]
+    pairs = run.observations.aggregate("vantage, target").filter("target IS NOT NULL")
+    assert len(run.assignments.fetchall()) == len(pairs.fetchall())
+
+
+def test_every_rule_and_verdict_stored_is_a_known_one(sample: dict[str, Run]) -> None:
+    for entry in sample["before"].assignments.to_dicts():
+        assert entry["rule"] in RULES
+        assert entry["verdict"] in set(Verdict)
+        assert entry["site_rule"] is None or entry["site_rule"] in RULES

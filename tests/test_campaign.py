@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+
+from catchment.campaign import digest, load_campaign, load_service, service_from, service_table
+from catchment.errors import InvalidFile
+from catchment.model import Kind
+from tests.conftest import EXAMPLE_SERVICE, ROOT
+
+SERVICE = """
+name = "own"
+operator = "we"
+addresses = [{ address = "192.0.2.1" }]
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    file = path / "file.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "campaigns").glob("*.toml")), ids=lambda file: file.name)
+def test_every_example_campaign_loads(file: Path) -> None:
+    campaign = load_campaign(file)
+    assert campaign.targets
+    assert campaign.queries
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "campaigns" / "services").glob("*.toml")), ids=lambda file: file.name)
+def test_every_example_service_loads(file: Path) -> None:
+    assert load_service(file).sites
+
+
+def test_an_own_service_takes_twenty_lines() -> None:
+    lines = [line for line in EXAMPLE_SERVICE.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 20
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('name = "own"\nadresses = []', "unknown key 'adresses': did you mean 'addresses'?"),
+        (SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nlatitud = 1', "unknown key 'sites.1.latitud'"),
+        (SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nlatitud = 1', "did you mean 'latitude'?"),
+        (SERVICE + "zzz = 1", "known are name, operator"),
+        ('name = "own"\noperator = "we"', "key 'addresses' is missing"),
+        (SERVICE.replace("192.0.2.1", "192.0.2"), "'192.0.2' is not an IPv4 or IPv6 address"),
+        (SERVICE + '[[sites]]\ncode = "A"\ntown = "A"\ncountry = "DE"', "'A' must be in lower case"),
+        (
+            SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nlatitude = 1.0',
+            "one coordinate without the other",
+        ),
+        (
+            SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nlatitude = 91.0\nlongitude = 1.0',
+            "'a' is not on Earth",
+        ),
+        (
+            SERVICE
+            + 'sites = [{ code = "a", town = "A", country = "DE" }, { code = "b", town = "A", country = "DE" }]',
+            "the town 'A, DE' is there twice",
+        ),
+        (
+            SERVICE
+            + 'sites = [{ code = "a", town = "A", country = "DE" }, { code = "a", town = "B", country = "DE" }]',
+            "the site code 'a' is there twice",
+        ),
+        (SERVICE + "[[patterns]]\nregex = '('", "is no regular expression"),
+        (SERVICE + "[[patterns]]\nregex = 'x'", "needs a group named 'site'"),
+        (SERVICE + "[[patterns]]\nregex = '(?P<site>x)'\ncodes = 'icao'", "key 'patterns.1.codes'"),
+        (SERVICE + '[[corrections]]\nsite = "zzz"\nreason = "r"', "there is no site 'zzz'"),
+        (SERVICE.replace('"own"', '"Own Service"'), "must be lower-case letters"),
+        ("name = ", "not a TOML file"),
+    ],
+)
+def test_a_bad_service_file_is_one_line_that_names_the_file_and_the_key(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(InvalidFile) as caught:
+        load_service(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    assert complaint in message
+    assert "\n" not in message
+
+
+def test_a_misspelt_key_of_a_campaign_names_the_nearest(tmp_path: Path) -> None:
+    text = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n[vantage_points]\ncoutries = ["DE"]'
+    with pytest.raises(InvalidFile, match=r"unknown key 'vantage_points\.coutries': did you mean 'countries'\?"):
+        load_campaign(write(tmp_path, text))
+
+
+def test_a_campaign_without_targets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="'targets' is empty"):
+        load_campaign(write(tmp_path, 'name = "x"\nplatform = "atlas"\ntargets = []'))
+
+
+def test_a_campaign_asks_dns_and_ping_unless_told(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]'))
+    assert [query.kind for query in campaign.queries] == [Kind.DNS, Kind.PING]
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="No such file"):
+        load_service(tmp_path / "nowhere.toml")
+
+
+def test_corrections_are_applied_over_the_published_list(tmp_path: Path) -> None:
+    sites = 'sites = [{ code = "was", town = "Washington", country = "US", latitude = 38.9, longitude = 77.0 }]\n'
+    corrections = '[[corrections]]\nsite = "was"\nlongitude = -77.0\nreason = "a longitude\'s sign"\n'
+    site = load_service(write(tmp_path, SERVICE + sites + corrections)).sites[0]
+    assert (site.latitude, site.longitude, site.town) == (38.9, -77.0, "Washington")
+
+
+def test_addresses_are_kept_in_their_canonical_form(tmp_path: Path) -> None:
+    service = load_service(write(tmp_path, SERVICE.replace("192.0.2.1", "2001:DB8:0:0::1")))
+    assert service.addresses[0].address == "2001:db8::1"
+
+
+def test_a_service_survives_being_frozen_into_a_run() -> None:
+    service = load_service(EXAMPLE_SERVICE)
+    assert service_from(service_table(service), EXAMPLE_SERVICE) == service
+
+
+def test_the_digest_of_a_service_changes_with_its_facts(tmp_path: Path) -> None:
+    first = load_service(write(tmp_path, SERVICE))
+    assert digest(first) == digest(load_service(write(tmp_path, "# a remark\n" + SERVICE)))
+    assert digest(first) != digest(load_service(write(tmp_path, SERVICE.replace("192.0.2.1", "192.0.2.2"))))

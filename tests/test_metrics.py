@@ -1,0 +1,172 @@
+"""Numbers held against an independent computation in plain Python."""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from geopy.distance import geodesic
+
+from catchment import workflow
+from catchment.campaign import load_service
+from catchment.geo import CONTINENT_OF
+from catchment.model import Grouping, SiteSet, Window
+from catchment.store import Run
+from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+from tests.conftest import EXAMPLE_SERVICE
+
+LIGHT_KM_PER_MS = 299_792.458 / 1.52 / 2 / 1000
+BER, LON = "ber1.example-dns.net", "lon1.example-dns.net"
+
+
+def only_target(numbers: dict[str, Any]) -> dict[str, Any]:
+    assert len(numbers["targets"]) == 1
+    found: dict[str, Any] = numbers["targets"][0]
+    return found
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Interpolate linearly between the two nearest ranks."""
+    ordered = sorted(values)
+    position = share * (len(ordered) - 1)
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+@pytest.fixture(scope="module")
+def judged(sample: dict[str, Run]) -> list[dict[str, Any]]:
+    run = sample["before"]
+    places = {entry["vantage"]: entry for entry in run.vantage_points.to_dicts()}
+    return [{**places[entry["vantage"]], **entry} for entry in run.assignments.to_dicts()]
+
+
+def test_catchments_count_vantage_points(sample: dict[str, Run], judged: list[dict[str, Any]]) -> None:
+    target = only_target(workflow.show(sample["before"]))
+    counted = Counter(entry["site"] for entry in judged if entry["site"])
+    assert {site["site"]: site["vantage_points"] for site in target["sites"]} == counted
+    assert target["vantage_points"]["total"] == len(judged) == 400
+    assert sum(target["vantage_points"]["verdicts"].values()) == 400
+    assert target["vantage_points"]["assigned"] == sum(counted.values())
+
+
+def test_shares_are_of_all_and_beside_them_of_the_assigned(
+    sample: dict[str, Run], judged: list[dict[str, Any]]
+) -> None:
+    site = only_target(workflow.show(sample["before"]))["sites"][0]
+    assigned = sum(entry["site"] is not None for entry in judged)
+    assert site["share"] == pytest.approx(site["vantage_points"] / 400, abs=1e-6)
+    assert site["share_assigned"] == pytest.approx(site["vantage_points"] / assigned, abs=1e-6)
+    assert site["share"] < site["share_assigned"]
+
+
+def test_distances_and_inflation_follow_their_formulas(sample: dict[str, Run], judged: list[dict[str, Any]]) -> None:
+    sites = {site.code: (site.latitude, site.longitude) for site in load_service(EXAMPLE_SERVICE).sites}
+    hits, geographic, latency = 0, [], []
+    for entry in judged:
+        if entry["verdict"] not in {"ok", "repaired"}:
+            continue
+        here = entry["latitude"], entry["longitude"]
+        distances = {code: geodesic(here, there).km for code, there in sites.items()}
+        nearest = min(distances, key=lambda code: distances[code])
+        hits += entry["site"] == nearest
+        geographic.append((distances[entry["site"]] - distances[nearest]) / LIGHT_KM_PER_MS)
+        latency.append(entry["rtt_ms_median"] - 1.5 * distances[nearest] / LIGHT_KM_PER_MS)
+    target = only_target(workflow.show(sample["before"]))
+    assert target["distance_vantage_points"] == len(geographic)
+    assert target["closest_hit"] == pytest.approx(hits / len(geographic), abs=1e-6)
+    for name, values in (("geographic_inflation_ms", geographic), ("latency_inflation_ms", latency)):
+        assert target[name]["mean"] == pytest.approx(statistics.fmean(values), abs=1e-5)
+        for key, share in (("p50", 0.5), ("p75", 0.75), ("p90", 0.9)):
+            assert target[name][key] == pytest.approx(percentile(values, share), abs=1e-5)
+
+
+def test_the_impossible_leave_the_distances_but_not_the_catchment(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(dns_result(1), dns_result(2, "sin1.example-dns.net", rtt_ms=1.0), probes=[place(1), place(2)])
+    target = only_target(workflow.show(run))
+    assert (target["vantage_points"]["assigned"], target["distance_vantage_points"]) == (2, 1)
+    assert target["closest_hit"] == 1.0
+
+
+def test_rtt_quantiles_are_of_each_vantage_points_median(sample: dict[str, Run], judged: list[dict[str, Any]]) -> None:
+    target = only_target(workflow.show(sample["before"]))
+    for site in target["sites"]:
+        medians = [entry["rtt_ms_median"] for entry in judged if entry["site"] == site["site"]]
+        for key, share in (("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9)):
+            assert site["rtt_ms"][key] == pytest.approx(percentile(medians, share), abs=1e-5)
+
+
+@pytest.mark.parametrize("by", list(Grouping))
+def test_groups_add_up_to_all_vantage_points(
+    sample: dict[str, Run], judged: list[dict[str, Any]], by: Grouping
+) -> None:
+    keys: dict[Grouping, Callable[[dict[str, Any]], Any]] = {
+        Grouping.COUNTRY: lambda entry: entry["country"],
+        Grouping.CONTINENT: lambda entry: CONTINENT_OF.get(entry["country"]),
+        Grouping.ASN: lambda entry: str(entry["asn_v4"]),
+        Grouping.SITE: lambda entry: entry["site"],
+        Grouping.VERDICT: lambda entry: entry["verdict"],
+    }
+    counted = Counter(keys[by](entry) for entry in judged)
+    groups = only_target(workflow.show(sample["before"], by=by))["groups"]
+    assert {group["key"]: group["vantage_points"] for group in groups} == counted
+    for group in groups:
+        assert sum(group["shares"].values()) == pytest.approx(1 if group["assigned"] else 0, abs=1e-4)
+
+
+def test_outcomes_and_identities_count_every_answer(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1),
+        dns_result(1, timestamp=NOON + 1),
+        dns_result(2, ""),
+        dns_result(3, None, rcode="REFUSED"),
+        dns_error(4),
+        dns_error(5, {"socket": "connect failed"}),
+        ping_result(1, 5.0),
+        ping_result(4),
+    )
+    target = only_target(workflow.show(run))
+    assert target["outcomes"] == {"NOERROR": 3, "REFUSED": 1, "probe-failed": 1, "timeout": 1}
+    assert target["pings"] == {"answered": 1, "timeout": 1}
+    assert target["identities"] == [{"text": "fra1.example-dns.net", "answers": 2}, {"text": "", "answers": 1}]
+    assert target["identity_totals"] == {"answers": 3, "distinct": 2}
+
+
+def test_observed_sites_are_those_seen_answering(import_lines: Callable[..., Run]) -> None:
+    # Near Frankfurt, but only Berlin and London answer.
+    run = import_lines(dns_result(1, BER), dns_result(2, LON), probes=[place(1), place(2)])
+    listed = only_target(workflow.show(run))
+    observed = only_target(workflow.show(run, site_set=SiteSet.OBSERVED))
+    assert (listed["site_set"], listed["closest_hit"]) == ({"kind": "listed", "sites": 5}, 0.0)
+    assert (observed["site_set"], observed["closest_hit"]) == ({"kind": "observed", "sites": 2}, 0.5)
+
+
+def test_a_window_counts_only_what_lies_in_it(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(dns_result(1), dns_result(1, BER, timestamp=NOON + 600), dns_result(2, timestamp=NOON + 600))
+    first = only_target(workflow.show(run, Window(end=float(NOON + 600))))
+    second = only_target(workflow.show(run, Window(start=float(NOON + 600))))
+    assert [(site["site"], site["vantage_points"]) for site in first["sites"]] == [("fra", 1)]
+    assert [(site["site"], site["vantage_points"]) for site in second["sites"]] == [("ber", 1), ("fra", 1)]
+
+
+def test_each_target_has_its_own_numbers(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129"),
+        dns_result(1, "ns1.de-fra.k.ripe.net", dst_addr="2001:07fd:0::1", af=6),
+        service="k-root",
+    )
+    numbers = workflow.show(run)
+    assert [(entry["target"], entry["af"], entry["sites"][0]["site"]) for entry in numbers["targets"]] == [
+        ("193.0.14.129", 4, "nl-ams"),
+        ("2001:7fd::1", 6, "de-fra"),
+    ]
+    assert [entry["target"] for entry in workflow.show(run, af=6)["targets"]] == ["2001:7fd::1"]
+
+
+def test_the_constants_stand_with_every_result(sample: dict[str, Run]) -> None:
+    assert workflow.show(sample["before"])["constants"] == {
+        "light_km_per_ms": 98.616,
+        "impossible_km_per_ms": 102.1,
+        "impossible_slack_km": 100.0,
+    }

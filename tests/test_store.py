@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import catchment
+from catchment import store
+from catchment.errors import InvalidRun, UnknownName
+from catchment.model import Window
+from catchment.store import Run, find_folder, new_run, split_window, stored_runs, window_between
+
+
+def complete(path: Path, until: str) -> Path:
+    path.mkdir(parents=True)
+    (path / "metrics.json").write_text(json.dumps({"to": until}))
+    (path / "campaign.json").write_text("{}")
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    complete(tmp_path / "roots" / "zzz-first", "2026-11-01T00:00:00Z")
+    complete(tmp_path / "roots" / "aaa-last", "2026-11-03T00:00:00Z")
+    complete(tmp_path / "roots" / "middle", "2026-11-02T00:00:00Z")
+    complete(tmp_path / "other" / "one", "2026-11-02T00:00:00Z")
+    (tmp_path / "roots" / ".half.123.partial").mkdir()
+    (tmp_path / "roots" / "half").mkdir()
+    return tmp_path
+
+
+def test_runs_are_in_the_order_in_which_they_were_measured(root: Path) -> None:
+    assert [path.name for path in stored_runs(root, "roots")] == ["zzz-first", "middle", "aaa-last"]
+    assert [path.parent.name for path in stored_runs(root)] == ["other", "roots", "roots", "roots"]
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [("roots", "aaa-last"), ("roots~1", "middle"), ("roots~2", "zzz-first"), ("roots@middle", "middle")],
+)
+def test_a_name_leads_to_a_run(root: Path, name: str, run: str) -> None:
+    assert find_folder(name, root) == root / "roots" / run
+
+
+@pytest.mark.parametrize("name", ["nothing", "roots~3", "roots~x", "ro*ts", "[a-z]oots"])
+def test_a_name_that_leads_nowhere_is_one_line(root: Path, name: str) -> None:
+    with pytest.raises(UnknownName) as caught:
+        find_folder(name, root)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_with_a_slash_is_a_path(root: Path) -> None:
+    assert find_folder("./roots", root) == Path("./roots")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRun, match="not a run"):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 99}'])
+def test_a_damaged_header_is_one_line(tmp_path: Path, text: str) -> None:
+    path = complete(tmp_path / "run", "")
+    (path / "campaign.json").write_text(text)
+    with pytest.raises(InvalidRun) as caught:
+        Run.open(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_new_run_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "campaign" / "run"
+    with new_run(place) as folder:
+        (folder / "file").write_text("x")
+        assert not place.exists()
+    assert (place / "file").read_text() == "x"
+    assert [path.name for path in place.parent.iterdir()] == ["run"]
+
+
+def test_a_new_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="halfway"), new_run(tmp_path / "campaign" / "run") as folder:
+        (folder / "file").write_text("x")
+        raise RuntimeError("halfway")
+    assert list((tmp_path / "campaign").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-21T19:00Z", datetime(2026, 11, 21, 19, tzinfo=UTC)),
+        ("2026-11-21T19:00", datetime(2026, 11, 21, 19, tzinfo=UTC)),
+        ("2026-11-21 19:00:30", datetime(2026, 11, 21, 19, 0, 30, tzinfo=UTC)),
+        ("2026-11-21T20:00+01:00", datetime(2026, 11, 21, 19, tzinfo=UTC)),
+        ("2026-11-21", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("1426896503", datetime(2015, 3, 21, 0, 8, 23, tzinfo=UTC)),
+    ],
+)
+def test_times_are_utc_unless_they_say_else(text: str, expected: datetime) -> None:
+    assert store.parse_time(text, None) == expected
+
+
+def test_a_window_stands_in_brackets_behind_the_run() -> None:
+    name, window = split_window("k-root[2026-11-21T19:00Z..2026-11-21T20:00Z]")
+    assert name == "k-root"
+    assert window == window_between("2026-11-21T19:00Z", "20:00")
+    assert window.end is not None
+    assert window.start is not None
+    assert window.end - window.start == 3600
+
+
+def test_a_window_may_be_open_on_a_side() -> None:
+    assert split_window("a/b[..2026-11-21]")[1].start is None
+    assert split_window("a/b[2026-11-21..]")[1].end is None
+    assert split_window("a/b") == ("a/b", Window())
+
+
+def test_a_time_of_day_is_after_the_start() -> None:
+    window = window_between("2026-11-21T23:00Z", "01:00")
+    assert window.start is not None
+    assert window.end == window.start + 7200
+
+
+@pytest.mark.parametrize(("start", "end"), [("2026-11-21", "2026-11-20"), ("yesterday", None), (None, "25:00")])
+def test_a_window_that_makes_no_sense_is_one_line(start: str | None, end: str | None) -> None:
+    with pytest.raises(UnknownName) as caught:
+        window_between(start, end)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_root_of_results_is_given_or_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CATCHMENT_RESULTS", raising=False)
+    assert store.results_root(None) == Path("results")
+    monkeypatch.setenv("CATCHMENT_RESULTS", "/somewhere")
+    assert store.results_root(None) == Path("/somewhere")
+    assert store.results_root(Path("given")) == Path("given")
+
+
+def test_from_python_a_run_is_tables(sample: dict[str, Run]) -> None:
+    run = catchment.open_run(sample["before"].path)
+    assert run.assignments.filter("verdict = 'ok'").aggregate("count(*)").fetchall()[0][0] > 300
+    assert {"vantage", "target", "measured_at", "rtt_ms", "identity"} <= set(run.observations.columns)
+    assert len(run.vantage_points.fetchall()) == 400
+    assert run.metrics["targets"][0]["service"] == "example-dns"
