@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 INK = "#1d2327"
 PAPER = "#ffffff"
 SILENT = (Verdict.UNREACHABLE, Verdict.DNS_DEAD, Verdict.TIMEOUT, Verdict.PROBE_FAILED, Verdict.NO_RESULT)
-"""Verdicts of vantage points from which no answer came: a cross. The other unassigned ones are hollow rings."""
+"""Verdicts of vantage points from which no answer came: a cross. The other unassigned ones are hollow."""
+INTERCEPTED = (Verdict.FOREIGN_IDENTITY, Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY)
+"""Verdicts of vantage points that somebody else answers: few, and what an operator looks for."""
 
 # So that marks of one area look equally big.
 _SCALE = {"s": 0.82, "D": 0.66, "o": 1.0, "^": 1.05, "v": 1.05, "<": 1.05, ">": 1.05}
@@ -59,8 +61,13 @@ def assigned_mark(style: Style, verdict: Verdict, area: float) -> Mark:
 
 
 def unassigned_mark(verdict: Verdict, area: float) -> Mark:
-    """Return the mark of a vantage point without a site: a grey cross if nothing answered, else a grey ring."""
+    """Return the mark of a vantage point without a site.
+
+    A cross if nothing answered, a dark triangle if somebody else did, else a grey ring.
+    """
     area = max(area, 14)
+    if verdict in INTERCEPTED:
+        return (Shape(marker="v", area=area * 1.8, face=INK, edge=PAPER, width=0.7),)
     if verdict in SILENT:
         return (
             Shape(marker="x", area=area * 0.8, face=PAPER, edge=PAPER, width=2.4),

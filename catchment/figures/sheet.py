@@ -27,7 +27,7 @@ _SYMBOL_PT = 18.0
 _GAP_PT = 14.0
 _SMALL = 8.8
 _ROWS = 5
-_SHARE_EM = 4.4
+_SHARE_EM = 4.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
