@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catchment.figures.marks import (
+    INTERCEPTED,
     Mark,
     assigned_mark,
     dot_area,
@@ -80,7 +81,13 @@ def catchment_map(
     points = _side_by_side(sheet, points, area * 1.1)
     is_assigned = np.array([site is not None for site in reached], dtype=np.bool_)
     is_doubtful = np.array([dot.verdict not in PLACED for dot in shown], dtype=np.bool_)
-    for zorder, group in ((2.0, is_assigned & ~is_doubtful), (3.0, is_assigned & is_doubtful), (4.0, ~is_assigned)):
+    is_intercepted = np.array([dot.verdict in INTERCEPTED for dot in shown], dtype=np.bool_)
+    for zorder, group in (
+        (2.0, is_assigned & ~is_doubtful),
+        (3.0, is_assigned & is_doubtful),
+        (4.0, ~is_assigned & ~is_intercepted),
+        (4.5, is_intercepted),
+    ):
         draw_marks(sheet.map_axes, points[group], [marks[i] for i in np.flatnonzero(group)], zorder)
     counts = Counter(site for site in reached if site is not None)
     has_ticks = draw_sites(sheet, sites, counts, styles, points)

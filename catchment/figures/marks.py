@@ -67,7 +67,7 @@ def unassigned_mark(verdict: Verdict, area: float) -> Mark:
     """
     area = max(area, 14)
     if verdict in INTERCEPTED:
-        return (Shape(marker="v", area=area * 1.8, face=INK, edge=PAPER, width=0.7),)
+        return (Shape(marker="v", area=area * 2.4, face=INK, edge=PAPER, width=0.7),)
     if verdict in SILENT:
         return (
             Shape(marker="x", area=area * 0.8, face=PAPER, edge=PAPER, width=2.4),
