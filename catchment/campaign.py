@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
@@ -153,11 +154,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _check(form: type[Checked], table: dict[str, Any], path: Path) -> Checked:
     try:
-        return TypeAdapter(form).validate_python(table)
+        checked: Checked = _adapter(form.__name__).validate_python(table)
     except ValidationError as error:
         # A misspelt key shows up twice, as unknown and as missing: the unknown one is what the user wrote.
         first = min(error.errors(), key=lambda found: found["type"] != "unexpected_keyword_argument")
         raise InvalidFile(f"{path}: {_complaint(form, first['loc'], first['type'], first['msg'])}") from error
+    return checked
+
+
+@cache
+def _adapter(form: str) -> TypeAdapter[Any]:
+    return TypeAdapter({"Service": Service, "Campaign": Campaign}[form])
 
 
 def _complaint(form: type, where: tuple[str | int, ...], kind: str, message: str) -> str:

@@ -25,7 +25,9 @@ def connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB that spills into the folder `temporary`, and close it at the end."""
     con = duckdb.connect()
     try:
-        con.execute(f"SET threads = {min(os.cpu_count() or 1, MAXIMUM_THREADS)}")
+        # Not every core may be ours (taskset, Slurm), and threads in excess of them cost time.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        con.execute(f"SET threads = {min(cores, MAXIMUM_THREADS)}")
         con.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         con.execute(f"SET temp_directory = {quote(temporary)}")
         con.execute("SET enable_progress_bar = false")

@@ -81,10 +81,7 @@ def _target(
     by: Grouping | None,
     site_set: SiteSet,
 ) -> Numbers:
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE of_target AS SELECT * FROM joined WHERE target = $target",
-        {"target": target.address},
-    )
+    con.execute(f"CREATE OR REPLACE TEMP VIEW of_target AS SELECT * FROM joined WHERE target = '{target.address}'")
     total, assigned, placed, hits, flapping, flips = _row(
         con,
         """SELECT count(*), count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE placed),

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,12 @@ class Header:
     cut: Window = field(default=Window())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One stored run. Its tables are DuckDB relations on a connection of its own."""
+    """One stored run. Its tables are DuckDB relations on a connection of its own, made when first needed."""
 
     path: Path
     header: Header
-    connection: duckdb.DuckDBPyConnection
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -65,7 +65,12 @@ class Run:
             raise InvalidRun(f"{path}: not a run (no {_HEADER}): `catchment runs` lists those stored")
         if not is_complete(path):
             raise InvalidRun(f"{path}: not complete (no {_METRICS}): `catchment derive {path}` rebuilds its tables")
-        return cls(path=path, header=read_header(path), connection=duckdb.connect())
+        return cls(path=path, header=read_header(path))
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return the connection on which the tables are."""
+        return duckdb.connect()
 
     @property
     def vantage_points(self) -> duckdb.DuckDBPyRelation:

@@ -66,7 +66,8 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         parts.append(
             Text(
                 f"Total variation {_percent(target['total_variation'])}. Of those that moved, "
-                f"{target['moved_flapping']} flap within a run. Those that stayed: median RTT {_ms(unmoved['before'])} → {_ms(unmoved['after'])} ms."
+                f"{target['moved_flapping']} flap within a run. Those that stayed: median RTT "
+                f"{_ms(unmoved['before'])} → {_ms(unmoved['after'])} ms."
             )
         )
         if target["excluded"]:

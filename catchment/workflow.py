@@ -25,7 +25,7 @@ from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import Numbers, measure
 from catchment.model import Grouping, Service, SiteSet, Target, Verdict, Window
-from catchment.observe import Reading, Rejected, ResultFile, observe
+from catchment.observe import Reading, Rejected, ResultFile, observe, sniff
 from catchment.services import bundled_service, find_service, service_names
 
 if TYPE_CHECKING:
@@ -59,10 +59,12 @@ def import_results(
     """Import files of results as a new run at `out`. Raises CatchmentError, and then leaves nothing behind."""
     named = find_files(given)
     services = [find_service(service)] if service is not None else []
-    listed = Probes() if probes is None else read_probes(probes)
+    if probes is not None:
+        sniff(probes)  # a name that leads nowhere is told at once; the rest is read while DuckDB reads the results
     with store.new_run(out) as folder, ThreadPoolExecutor(max_workers=1) as beside:
         raw = store.raw_folder(folder)
         raw.mkdir()
+        listing = beside.submit(lambda: Probes() if probes is None else read_probes(probes))
         beside.submit(import_module, "pyproj")  # 0.2 s with NumPy, which pass while DuckDB reads
         copies = [beside.submit(shutil.copyfile, path, raw / name) for path, name in named]
         header = store.Header(
@@ -78,6 +80,7 @@ def import_results(
             reading, unusable = _observe(con, temporary, named, folder, header, progress)
             observations = store.part_of(folder, store.OBSERVATIONS)
             header = _settle_targets(con, observations, header)
+            listed = listing.result()
             lacking = write_vantage_points(con, listed, observations, store.part_of(folder, store.VANTAGE_POINTS))
             store.write_header(folder, header)
             for copy in copies:

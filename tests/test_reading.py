@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,12 @@ from catchment.observe.reading import (
     sniff,
 )
 
-PACK = {"gzip": gzip.compress, "zstd": zstandard.compress, "bzip2": bz2.compress, "none": bytes}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zstd": zstandard.compress,
+    "bzip2": bz2.compress,
+    "none": bytes,
+}
 # 3 MB of lines of uneven length, so that what is compressed spans several blocks of every library.
 LINES = [json.dumps({"prb_id": n, "timestamp": n * 7919 % 10_007, "x": "y" * (n % 97)}).encode() for n in range(30_000)]
 BODY = b"\n".join(LINES)
@@ -55,10 +61,7 @@ def reasons(folder: Path, *lines: bytes) -> list[str]:
 @pytest.mark.parametrize("name", ["a.json", "a.gz", "a.zst", "a.bz2", "a"])
 def test_compression_is_told_by_content_and_never_by_name(tmp_path: Path, compression: str, name: str) -> None:
     file = a_file(tmp_path, PACK[compression](b'{"prb_id": 1}\n'), name)
-    assert (file.compression, list(records(file))) == (
-        compression,
-        [b'{"prb_id": 1}\n'[: -1 if compression != "none" else None]],
-    )
+    assert (file.compression, [record.strip() for record in records(file)]) == (compression, [b'{"prb_id": 1}'])
 
 
 @pytest.mark.parametrize("compression", PACK)
@@ -103,29 +106,18 @@ def test_zstd_cut_short_keeps_every_whole_line_and_yields_the_cut_one_last(tmp_p
     assert list(records(a_file(tmp_path, cut))) == whole.split(b"\n")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="records: up to 1 MiB before the damage is lost, as stream.read(n) raises instead of returning it",
-)
 def test_gzip_cut_short_keeps_every_whole_line(tmp_path: Path) -> None:
     cut = gzip.compress(BODY)[:-20_000]
     whole = zlib.decompressobj(31).decompress(cut).split(b"\n")[:-1]
     assert list(records(a_file(tmp_path, cut)))[: len(whole)] == whole
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="records: up to 1 MiB before the damage is lost, as stream.read(n) raises instead of returning it",
-)
 def test_bzip2_cut_short_keeps_every_whole_line(tmp_path: Path) -> None:
     cut = bz2.compress(BODY, 1)[:-20_000]
     whole = bz2.BZ2Decompressor().decompress(cut).split(b"\n")[:-1]
     assert list(records(a_file(tmp_path, cut)))[: len(whole)] == whole
 
 
-@pytest.mark.xfail(
-    strict=True, raises=InvalidFile, reason="sniff: a gzip of under 1 MiB without its end is refused whole"
-)
 @pytest.mark.parametrize("lost", [1, 8, 20])
 def test_a_small_gzip_without_its_end_is_still_read(tmp_path: Path, lost: int) -> None:
     assert len(list(records(a_file(tmp_path, gzip.compress(b"\n".join(LINES[:100]))[:-lost])))) >= 90
@@ -222,9 +214,6 @@ def test_an_empty_array_holds_no_records(tmp_path: Path, array: bytes) -> None:
     assert list(records(a_file(tmp_path, array))) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_elements stops at the first closing bracket: whatever follows is dropped unnamed"
-)
 @pytest.mark.parametrize("content", [b'[{"a": 1}]\n[{"a": 2}]', b'[{"a": 1}},{"a": 2}]'])
 def test_what_follows_an_array_is_not_dropped_silently(tmp_path: Path, content: bytes) -> None:
     assert len(list(records(a_file(tmp_path, content)))) > 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,38 +24,54 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# Observations in their window, each DNS answer with its outcome. Reads `observations`, `targets`, `windows`, `identities`.
+_INSIDE = """
+    SELECT o.*, w.window_start, w.window_end
+    FROM observations AS o
+    JOIN windows AS w ON o.measured_at >= w.window_start AND o.measured_at < w.window_end"""
+
+# A vantage point says the same again and again: what needs no more than counts is judged once for all that are equal.
+_EQUAL = """
+    SELECT vantage, target, window_start, window_end, kind, failure, query, identity, identity_source, rcode,
+        count(*) AS observations, min(rtt_ms) AS rtt_ms
+    FROM inside
+    GROUP BY vantage, target, window_start, window_end, kind, failure, query, identity, identity_source, rcode"""
+
+# Observations in their window, each DNS answer with its outcome. Reads `targets`, `identities` and `promises`.
 _JUDGED = """
-    SELECT o.vantage, t.service, t.target, t.af, w.window_start, w.window_end, o.kind, o.measured_at, o.rtt_ms, o.failure,
-        o.raw_file, o.raw_record, o.raw_item, o.identity, i.site, i.server, i.rule, coalesce(i.repaired, FALSE) AS repaired,
+    SELECT o.vantage, t.service, t.target, t.af, o.window_start, o.window_end, o.kind, o.rtt_ms, o.failure, {more},
+        o.identity, i.site, i.server, i.rule, coalesce(i.repaired, FALSE) AS repaired,
         CASE WHEN o.kind <> 'dns' OR o.failure IS NOT NULL THEN NULL
             WHEN i.outcome IS NOT NULL THEN i.outcome
             WHEN o.rcode <> 'NOERROR' THEN 'error' ELSE 'empty' END AS outcome,
         q.query IS NOT NULL AS promised
-    FROM observations AS o
+    FROM {source} AS o
     JOIN targets AS t ON t.target = o.target
-    JOIN windows AS w ON o.measured_at >= w.window_start AND o.measured_at < w.window_end
     LEFT JOIN identities AS i
         ON i.service = t.service AND i.identity = o.identity AND i.identity_source = o.identity_source
     LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query"""
 
-_TALLIES = """
+
+def _count(condition: str) -> str:
+    return f"coalesce(sum(observations) FILTER (WHERE {condition}), 0)"
+
+
+_TALLIES = f"""
     SELECT vantage, target, window_start, min(service) AS service, min(af) AS af, min(window_end) AS window_end,
-        count(*) FILTER (WHERE kind = 'dns') AS asked,
-        count(*) FILTER (WHERE outcome = 'identified') AS identified,
-        count(*) FILTER (WHERE outcome = 'foreign') AS foreign_identity,
-        count(*) FILTER (WHERE outcome = 'unknown') AS unknown_identity,
-        count(*) FILTER (WHERE outcome = 'error') AS errors,
-        count(*) FILTER (WHERE outcome = 'empty') AS empty,
-        count(*) FILTER (WHERE kind = 'dns' AND failure = 'timeout') AS timeouts,
-        count(*) FILTER (WHERE failure = 'probe-failed') AS send_failures,
-        count(*) FILTER (WHERE failure = 'network') AS network_failures,
-        count(*) FILTER (WHERE failure = 'malformed') AS malformed,
-        count(*) FILTER (WHERE kind <> 'dns' AND failure IS NULL) AS pings_answered,
-        count(*) FILTER (WHERE kind <> 'dns' AND failure IN ('timeout', 'not-reached')) AS pings_lost,
+        {_count("kind = 'dns'")} AS asked,
+        {_count("outcome = 'identified'")} AS identified,
+        {_count("outcome = 'foreign'")} AS foreign_identity,
+        {_count("outcome = 'unknown'")} AS unknown_identity,
+        {_count("outcome = 'error'")} AS errors,
+        {_count("outcome = 'empty'")} AS empty,
+        {_count("kind = 'dns' AND failure = 'timeout'")} AS timeouts,
+        {_count("failure = 'probe-failed'")} AS send_failures,
+        {_count("failure = 'network'")} AS network_failures,
+        {_count("failure = 'malformed'")} AS malformed,
+        {_count("kind <> 'dns' AND failure IS NULL")} AS pings_answered,
+        {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
         count(DISTINCT site) AS sites_seen,
         min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
-    FROM judged GROUP BY vantage, target, window_start"""
+    FROM judged_equal GROUP BY vantage, target, window_start"""
 
 # One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
 _CANDIDATES = """
@@ -77,8 +93,8 @@ _NAMES = """
         SELECT *, row_number() OVER (
             PARTITION BY vantage, target, window_start, outcome, site ORDER BY answers DESC, identity) AS place
         FROM (
-            SELECT vantage, target, window_start, outcome, site, identity, server, rule, count(*) AS answers
-            FROM judged WHERE outcome IN ('identified', 'unknown', 'foreign')
+            SELECT vantage, target, window_start, outcome, site, identity, server, rule, sum(observations) AS answers
+            FROM judged_equal WHERE outcome IN ('identified', 'unknown', 'foreign')
             GROUP BY vantage, target, window_start, outcome, site, identity, server, rule))
     WHERE place = 1"""
 
@@ -169,8 +185,11 @@ def assign(
     Its rows are in the order of service, target, window and vantage. Windows must be bounded on both sides.
     """
     _tables_of_the_plan(con, services, targets, windows)
-    con.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {_JUDGED}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW inside AS {_INSIDE}")
+    each = _JUDGED.format(source="inside", more="o.measured_at, o.raw_file, o.raw_record, o.raw_item")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {each}")
     for table, query in (
+        ("judged_equal", _JUDGED.format(source=f"({_EQUAL})", more="o.observations")),
         ("tallies", _TALLIES),
         ("candidates", _CANDIDATES),
         ("names", _NAMES),
@@ -314,7 +333,7 @@ def _floats(column: object) -> Floats:
     return np.asarray(column, dtype=np.float64)
 
 
-def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, Floats], columns: str) -> None:
+def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, Any], columns: str) -> None:
     """Make a table of NumPy arrays of one length."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
     con.register("arrays", arrays)

@@ -115,7 +115,8 @@ def _from_answers(text: str) -> Reply:
             continue
         data = answer.get("RDATA")
         strings = data if isinstance(data, list) else [data]
-        source = printable(str(answer.get("NAME", "")).rstrip(".").lower().encode())
+        name = answer.get("NAME")
+        source = printable(name.rstrip(".").lower().encode()) if isinstance(name, str) else ""
         identity = printable(" ".join(str(part) for part in strings if part is not None).encode())
         return Reply(query=source or None, identity=identity, identity_source=source or None, rcode="NOERROR")
     return Reply(rcode="NOERROR")

@@ -15,29 +15,28 @@ import duckdb
 from catchment.engine import quote
 from catchment.errors import InvalidFile
 from catchment.model import Failure, Kind, Service, Window
-from catchment.observe.message import KEY_START, Reply, decode_key
+from catchment.observe.message import Reply, decode_key
 from catchment.observe.reading import Rejected, ResultFile, name_rejected, printable
-from catchment.observe.staging import Form, stage
+from catchment.observe.staging import USABLE, Form, stage
 from catchment.schemas import OBSERVATIONS, selected
 
 _NAMED_REJECTED = 1000
 _PROBE_FAILED = (
-    "getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR", "TU_OUT_OF_ADDRESS", "evdns_getaddrinfo",
+    "getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR", "TU_OUT_OF_ADDRESS",
+    "evdns_getaddrinfo",
 )  # fmt: skip
 
 
-def _dns_items(answers: str, item_answers: str) -> str:
-    return f"""
-        SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
-            coalesce(substr(abuf, {KEY_START}), {answers}::VARCHAR) AS key, file, record, 0 AS item
-        FROM staged WHERE NOT is_set
-        UNION ALL
-        SELECT prb_id, msm_id, coalesce(i."time", measured_at), coalesce(i.af, af),
-            coalesce(i.dst_addr, i.dst_name, destination), coalesce(i.src_port, src_port),
-            coalesce(i.result.qt, i.result.rt), i.result IS NOT NULL, i.error::VARCHAR,
-            coalesce(substr(nullif(i.result.abuf, ''), {KEY_START}), {item_answers}::VARCHAR), file, record, item
-        FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
-            FROM staged WHERE is_set)"""
+_DNS_ITEMS = """
+    SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
+        key, file, record, 0 AS item
+    FROM staged WHERE NOT is_set
+    UNION ALL
+    SELECT prb_id, msm_id, coalesce(i.measured_at, measured_at), coalesce(i.af, af),
+        coalesce(i.destination, destination), coalesce(i.src_port, src_port), i.rtt_ms, i.replied, i.error::VARCHAR,
+        i.key, file, record, item
+    FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
+        FROM staged WHERE is_set)"""
 
 
 def _echo_items(flow: str) -> str:
@@ -49,16 +48,16 @@ def _echo_items(flow: str) -> str:
 
 # Every form yields these columns; `key` is the distinct part of a DNS reply, `error` what the result said of a failure.
 _ITEMS = {
-    Form.DNS: _dns_items("NULL", "NULL"),
-    Form.DNS_ANSWERS: _dns_items("answers", "i.result.answers"),
+    Form.DNS: _DNS_ITEMS,
+    Form.DNS_ANSWERS: _DNS_ITEMS,
     Form.PING: _echo_items("NULL::INTEGER"),
     Form.TRACEROUTE: _echo_items("paris_id"),
 }
 _SAME = "prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, item"
 _OBSERVED = """
     SELECT i.prb_id, d.service, d.address AS target, coalesce(d.af, i.af) AS af, i.kind::kinds AS kind, i.measured_at,
-        i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity, r.second_identity_source,
-        r.rcode, r.class,
+        i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity,
+        r.second_identity_source, r.rcode, r.class,
         CASE
             WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
             WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, TRUE)) THEN 'malformed'
@@ -149,7 +148,7 @@ def _write(
     window: Window,
     to: Path,
 ) -> tuple[int, int]:
-    """Write the tier from the staged tables; return how many duplicates, and how many items outside the window, are left out."""
+    """Write the tier from the staged tables; return how many duplicates and items outside the window are left out."""
     _view_items(con, tables)
     duplicates = _leave_out_duplicates(con)
     _make_dictionaries(con, files, services)
@@ -194,7 +193,7 @@ def _view_items(con: duckdb.DuckDBPyConnection, tables: dict[Form, list[Path]]) 
         listed = ", ".join(quote(path) for path in paths)
         con.execute(
             f"""CREATE TEMP VIEW staged{number} AS SELECT *, file_row_number + 1 AS record
-            FROM read_parquet([{listed}], file_row_number = true) WHERE usable AND kind = '{form.kind}'"""
+            FROM read_parquet([{listed}], file_row_number = true) WHERE {USABLE} AND kind = '{form.kind}'"""
         )
         of_form = _ITEMS[form].replace("FROM staged", f"FROM staged{number}")
         items.append(f"SELECT *, '{form.kind}' AS kind FROM ({of_form})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import re
 import zlib
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal, cast
 
 import zstandard
 
@@ -25,24 +26,29 @@ _MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"BZh", "bzip2"),
 )
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _EXCERPT = 120
 LONGEST_RECORD = 4 << 20
-"""Bytes; no result comes near it, and what is longer is cut off and rejected."""
+"""Bytes. No result comes near it; longer ones need not be read, but must not stop the others."""
 
-_BLOCK = 1 << 20
+_BLOCK = _BUFFER = 1 << 20
 # Whatever a damaged compressed stream raises, in the words of three libraries.
-_DAMAGED = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+DAMAGED = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],"]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultFile:
-    """A file of results as found: its name in the run, how it is compressed, and whether it is lines or one array."""
+    """A file of results as found: its name in the run, how it is compressed, and whether it is lines or an array.
+
+    `has_mark` tells that it begins with a byte order mark, as some editors leave.
+    """
 
     path: Path
     name: str
     compression: Compression
     layout: Layout
+    has_mark: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,31 +69,32 @@ def sniff(path: Path, name: str | None = None) -> ResultFile:
     except OSError as error:
         raise InvalidFile(f"{path}: {error.strerror}: name a file that can be read") from error
     compression: Compression = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "none")
-    start = b""
+    start, has_mark = b"", False
     with open_bytes(path, compression) as stream:
         while not start:
             try:
-                block = stream.read(_BLOCK)
-            except _DAMAGED as error:
+                block = stream.read1(_BLOCK)
+            except DAMAGED as error:
                 raise InvalidFile(f"{path}: damaged {compression} file: fetch it again") from error
             if not block:
                 raise InvalidFile(f"{path}: holds no results: fetch it again, or name another file")
-            start = block.lstrip(b"\xef\xbb\xbf \t\r\n")
+            has_mark = has_mark or block.startswith(_BYTE_ORDER_MARK)
+            start = block.removeprefix(_BYTE_ORDER_MARK).lstrip()
     layout: Layout = "array" if start.startswith(b"[") else "ndjson"
-    return ResultFile(path=path, name=name or path.name, compression=compression, layout=layout)
+    return ResultFile(path=path, name=name or path.name, compression=compression, layout=layout, has_mark=has_mark)
 
 
-def open_bytes(path: Path, compression: Compression) -> BinaryIO:
+def open_bytes(path: Path, compression: Compression) -> io.BufferedIOBase:
     """Open a file for reading its uncompressed bytes."""
     match compression:
         case "gzip":
-            return cast(BinaryIO, gzip.open(path, "rb"))
+            return gzip.open(path, "rb")
         case "bzip2":
-            return cast(BinaryIO, bz2.open(path, "rb"))
+            return bz2.open(path, "rb")
         case "zstd":
-            return cast(BinaryIO, zstandard.open(path, "rb"))
+            return cast(io.BufferedIOBase, zstandard.open(path, "rb"))
         case "none":
-            return path.open("rb")
+            return cast(io.BufferedIOBase, path.open("rb", buffering=_BUFFER))
 
 
 def rewrite_as_lines(file: ResultFile, to: Path) -> ResultFile:
@@ -105,12 +112,24 @@ def rewrite_as_lines(file: ResultFile, to: Path) -> ResultFile:
 def records(file: ResultFile) -> Iterator[bytes]:
     """Yield the text of each record that is not blank; what follows a damaged place is left out."""
     with open_bytes(file.path, file.compression) as stream:
+        if file.has_mark:
+            stream.read(len(_BYTE_ORDER_MARK))
         if file.layout == "array":
             yield from filter(bytes.strip, _elements(stream))
         elif file.compression == "none":
             yield from filter(bytes.strip, stream)
         else:
             yield from filter(bytes.strip, _lines(stream))
+
+
+def mentions(file: ResultFile, text: bytes) -> int:
+    """Count how often a text stands in a file."""
+    found, rest = 0, b""
+    with open_bytes(file.path, file.compression) as stream:
+        for block in _blocks(stream):
+            found += (rest + block).count(text)
+            rest = block[1 - len(text) :]
+    return found
 
 
 def name_rejected(file: ResultFile, ordinals: Sequence[int]) -> list[Rejected]:
@@ -144,7 +163,7 @@ def _reason(text: bytes) -> str:
     return "not a RIPE Atlas result"
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
     """Yield lines; unlike the stream's own iterator, with what stood before a damaged place."""
     rest = b""
     for block in _blocks(stream):
@@ -153,8 +172,11 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     yield rest
 
 
-def _elements(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the elements of a JSON array as text; an element that is cut off comes as far as it goes."""
+def _elements(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """Yield the elements of JSON arrays, one array or several one behind the other, and whatever stands between them.
+
+    An element that is cut off comes as far as it goes.
+    """
     buffer, scan, start, depth = b"", 0, 0, 0
     for block in _blocks(stream):
         buffer, scan, start = buffer[start:] + block, scan - start, 0
@@ -163,21 +185,24 @@ def _elements(stream: BinaryIO) -> Iterator[bytes]:
             if mark == b'"':
                 break  # a string that goes on in the next block
             scan = token.end()
-            opened, closed = mark in (b"[", b"{"), mark in (b"]", b"}")
-            depth += opened - closed
-            if opened and depth == 1:
-                start = scan
-            elif (closed and depth == 0) or (mark == b"," and depth == 1):
+            if depth == 0:
+                if mark == b"[":
+                    yield buffer[start : token.start()]
+                    start, depth = scan, 1
+            elif mark in (b"[", b"{"):
+                depth += 1
+            elif mark in (b"]", b"}") and (depth > 1 or mark == b"]"):  # a stray } stays with its element
+                depth -= 1
+            if (depth == 0 and mark == b"]") or (depth == 1 and mark == b","):
                 yield buffer[start : token.start()]
                 start = scan
-                if closed:
-                    return
     yield buffer[start:]
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """Yield what can be read, in the steps in which it is decompressed: so nothing before a damaged place is lost."""
     try:
-        while block := stream.read(_BLOCK):
+        while block := stream.read1(_BLOCK):
             yield block
-    except _DAMAGED:
+    except DAMAGED:
         return

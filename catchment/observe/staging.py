@@ -15,6 +15,7 @@ import duckdb
 
 from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote
 from catchment.model import Kind
+from catchment.observe.message import KEY_START
 from catchment.observe.reading import LONGEST_RECORD, ResultFile, rewrite_as_lines
 
 # Small row groups keep the ordered write within memory; larger ones are no faster.
@@ -46,8 +47,8 @@ def _dns_columns(answers: str) -> dict[str, str]:
 
 
 _PACKET = 'STRUCT("from" VARCHAR, rtt DOUBLE, dup VARCHAR, error VARCHAR)'
-_WITHOUT_MESSAGE = """(replied AND abuf IS NULL) OR list_contains(
-    list_transform(resultset, lambda i: i.result IS NOT NULL AND nullif(i.result.abuf, '') IS NULL), TRUE)"""
+_WITHOUT_MESSAGE = """(replied AND key IS NULL) OR list_contains(
+    list_transform(resultset, lambda i: i.replied AND i.key IS NULL), TRUE)"""
 _EVERY_KIND = {
     "prb_id": "BIGINT",
     "msm_id": "BIGINT",
@@ -69,11 +70,22 @@ _OWN_COLUMNS = {
     Form.PING: {"min": "DOUBLE", "rcvd": "INTEGER", "result": f"{_PACKET}[]"},
     Form.TRACEROUTE: {"paris_id": "INTEGER", "result": f"STRUCT(error VARCHAR, result {_PACKET}[])[]"},
 }
-_DNS_SELECTION = """error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, nullif(result.abuf, '') AS abuf,
-    result IS NOT NULL AS replied, resultset IS NOT NULL AS is_set, resultset"""
+
+
+def _dns_selection(key: str) -> str:
+    """Select what a reply is told by: its `key` is a text that recurs, unlike its message, so it takes little room."""
+    return f"""error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, {key.format("")} AS key,
+        result IS NOT NULL AS replied, list_transform(resultset, lambda i: struct_pack(
+            measured_at := i."time", af := i.af, destination := coalesce(i.dst_addr, i.dst_name),
+            src_port := i.src_port, error := i.error, rtt_ms := coalesce(i.result.qt, i.result.rt),
+            key := {key.format("i.")}, replied := i.result IS NOT NULL)) AS resultset,
+        resultset IS NOT NULL AS is_set"""
+
+
+_MESSAGE_KEY = f"substr(nullif({{0}}result.abuf, ''), {KEY_START})"
 _OWN_SELECTION = {
-    Form.DNS: _DNS_SELECTION,
-    Form.DNS_ANSWERS: f"{_DNS_SELECTION}, result.answers",
+    Form.DNS: _dns_selection(_MESSAGE_KEY),
+    Form.DNS_ANSWERS: _dns_selection(f"coalesce({_MESSAGE_KEY}, {{0}}result.answers::VARCHAR)"),
     # Lists of packets shrink to what is asked of them: the least RTT, and what went wrong.
     Form.PING: """coalesce(list_min(list_transform(list_filter(result, lambda p: p.dup IS NULL), lambda p: p.rtt)),
             CASE WHEN rcvd > 0 THEN min END) AS rtt_ms,
@@ -86,6 +98,7 @@ _OWN_SELECTION = {
             flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
                 lambda h: list_transform(h.result, lambda p: p.error)))), lambda e: e IS NOT NULL)[1] AS error""",
 }
+USABLE = "prb_id IS NOT NULL AND measured_at IS NOT NULL"
 # Results of firmware before 4460 have no `type`.
 _KIND_OF_RECORD = """CASE WHEN type IS NOT NULL THEN lower(type) WHEN msm_name = 'Tdig' THEN 'dns'
     WHEN msm_name IS NOT NULL THEN lower(msm_name) WHEN endtime IS NOT NULL THEN 'traceroute'
@@ -114,7 +127,7 @@ def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder:
         file = rewrite_as_lines(file, rewritten)
         _read(con, file, Form.DNS, table, number)
     counted = con.execute(
-        f"""SELECT kind, usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
+        f"""SELECT kind, {USABLE} AS usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
         FROM read_parquet({quote(table)}) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     usable = {kind: count for kind, good, count, _ in counted if good}
@@ -127,7 +140,8 @@ def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder:
     rejected: list[tuple[int]] = []
     if any(not good for _, good, *_ in counted):
         rejected = con.execute(
-            f"SELECT file_row_number + 1 FROM read_parquet({quote(table)}, file_row_number = true) WHERE NOT usable ORDER BY 1"
+            f"""SELECT file_row_number + 1 FROM read_parquet({quote(table)}, file_row_number = true)
+            WHERE NOT ({USABLE}) ORDER BY 1"""
         ).fetchall()
     rewritten.unlink(missing_ok=True)
     return Staged(
@@ -151,7 +165,7 @@ def _read(con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: P
             f"""COPY (
                 SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
                     coalesce(af, pf) AS af, coalesce(dst_addr, addr, dst_name, name) AS destination,
-                    prb_id IS NOT NULL AND timestamp IS NOT NULL AS usable, {_OWN_SELECTION[form]}
+                    {_OWN_SELECTION[form]}
                 FROM {reader}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )
