@@ -273,15 +273,16 @@ def _report(warnings: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield a function that tells on the terminal's stderr what is being done, with the time it takes."""
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that shows on the terminal's stderr what is being done, and how far it is."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield lambda *_: None
         return
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    words = TextColumn("{task.description}", markup=False)
+    columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-        yield lambda text: bars.update(task, description=text)
+        task = bars.add_task("starting", total=1)
+        yield lambda text, done: bars.update(task, description=text, completed=done)

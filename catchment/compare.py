@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from catchment.engine import fill_table
 from catchment.geo import CONTINENT_OF
 from catchment.metrics import Numbers
 from catchment.model import ASSIGNED, Grouping, Target
@@ -56,8 +57,7 @@ def pair_targets(before: Sequence[Target], after: Sequence[Target]) -> list[Targ
 
 def compare(con: duckdb.DuckDBPyConnection, pairs: Sequence[TargetPair], *, by: Grouping | None = None) -> Numbers:
     """Return what moved between the tables `assignments_before` and `assignments_after`, target by target."""
-    con.execute("CREATE OR REPLACE TEMP TABLE continents (country VARCHAR, continent VARCHAR)")
-    con.execute("INSERT INTO continents SELECT unnest(?), unnest(?)", [list(CONTINENT_OF), list(CONTINENT_OF.values())])
+    fill_table(con, "continents (country VARCHAR, continent VARCHAR)", list(CONTINENT_OF.items()))
     return {"targets": [_compare_target(con, pair, by) for pair in pairs]}
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -47,3 +48,20 @@ def quote(text: str | Path) -> str:
 def parts(folder: Path) -> str:
     """Return the SQL that reads all Parquet parts of a tier."""
     return f"read_parquet({quote(folder / '*.parquet')})"
+
+
+def fill_table(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Make a temporary table, given as `name (column TYPE, …)`, of a few rows."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table}")
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        bound = ", ".join("unnest(?)" for _ in columns)
+        con.execute(f"INSERT INTO {table.split(maxsplit=1)[0]} SELECT {bound}", columns)
+
+
+def fill_from_arrays(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, Any]) -> None:
+    """Make a temporary table, given as `name (column TYPE, …)`, of NumPy arrays of one length: fast for many rows."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table}")
+    con.register("arrays", arrays)
+    con.execute(f"INSERT INTO {table.split(maxsplit=1)[0]} SELECT * FROM arrays")
+    con.unregister("arrays")

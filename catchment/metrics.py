@@ -1,8 +1,8 @@
 """Numbers about one catchment: who reaches which site, how fast, and how far beyond the nearest one.
 
-Formulas and their sources: closest hit (Schmidt et al., PAM 2017); geographic and latency inflation (Koch et al., SIGCOMM
-2021, equations 1 and 2, with one sample a vantage point). Distances count only vantage points whose place and site are
-both believed (verdicts `ok` and `repaired`); everything else counts in catchments as its verdict says.
+Formulas and their sources: closest hit (Schmidt et al., PAM 2017); geographic and latency inflation (Koch et al.,
+SIGCOMM 2021, equations 1 and 2, with one sample a vantage point). Distances count only vantage points whose place and
+site are both believed (verdicts `ok` and `repaired`); everything else counts in catchments as its verdict says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import duckdb
 
-from catchment.assign.assignments import active_sites
+from catchment.assign.distances import active_sites
+from catchment.engine import fill_table, quote
 from catchment.geo import CONTINENT_OF, IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
 from catchment.model import ASSIGNED, PLACED, Grouping, Kind, Service, SiteSet, Target, Verdict, Window
 
@@ -52,18 +53,17 @@ def measure(
     by: Grouping | None = None,
     site_set: SiteSet = SiteSet.LISTED,
 ) -> Numbers:
-    """Return the numbers of the tables `observations`, `assignments` and `vantage_points` in one window, target by target.
+    """Return the numbers of `observations`, `assignments` and `vantage_points` in one window, target by target.
 
     Totals never add targets up. Shares are of all vantage points with at least one result; `share_assigned` of those
     assigned. Floats are rounded to 6 digits, so that the same tables give the same text.
     """
-    con.execute("CREATE OR REPLACE TEMP TABLE continents (country VARCHAR, continent VARCHAR)")
-    con.execute("INSERT INTO continents SELECT unnest(?), unnest(?)", [list(CONTINENT_OF), list(CONTINENT_OF.values())])
+    fill_table(con, "continents (country VARCHAR, continent VARCHAR)", list(CONTINENT_OF.items()))
     con.execute(f"CREATE OR REPLACE TEMP TABLE joined AS {_JOINED} WHERE window_start = {window.start!r}")
     by_name = {service.name: service for service in services}
     return {
-        "from": _iso(window.start),
-        "to": _iso(window.end),
+        "from": iso_time(window.start),
+        "to": iso_time(window.end),
         "constants": CONSTANTS,
         "targets": [
             _target(con, target, by_name.get(target.service or ""), window, by=by, site_set=site_set)
@@ -81,7 +81,7 @@ def _target(
     by: Grouping | None,
     site_set: SiteSet,
 ) -> Numbers:
-    con.execute(f"CREATE OR REPLACE TEMP VIEW of_target AS SELECT * FROM joined WHERE target = '{target.address}'")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW of_target AS SELECT * FROM joined WHERE target = {quote(target.address)}")
     total, assigned, placed, hits, flapping, flips = _row(
         con,
         """SELECT count(*), count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE placed),
@@ -126,8 +126,9 @@ def _site_set(con: duckdb.DuckDBPyConnection, service: Service | None, window: W
 def _outcomes(con: duckdb.DuckDBPyConnection, target: Target, window: Window) -> Numbers:
     """Count DNS replies by rcode and failures by kind; pings and traceroutes by whether the target answered."""
     counted = con.execute(
-        f"""SELECT kind, coalesce(failure, CASE WHEN kind = 'dns' THEN coalesce(rcode, 'no-message') ELSE 'answered' END),
-            count(*) FROM observations WHERE {_within(target, window)} GROUP BY ALL ORDER BY 3 DESC, 2"""
+        f"""SELECT kind,
+            coalesce(failure, CASE WHEN kind = 'dns' THEN coalesce(rcode, 'no-message') ELSE 'answered' END), count(*)
+        FROM observations WHERE {_within(target, window)} GROUP BY ALL ORDER BY 3 DESC, 2"""
     ).fetchall()
     of_kind = {kind.value: {name: count for found, name, count in counted if found == kind} for kind in Kind}
     return {"outcomes": of_kind["dns"], "pings": of_kind["ping"], "traceroutes": of_kind["traceroute"]}
@@ -148,7 +149,7 @@ def _identities(con: duckdb.DuckDBPyConnection, target: Target, window: Window) 
 
 
 def _within(target: Target, window: Window) -> str:
-    return f"target = '{target.address}' AND measured_at >= {window.start!r} AND measured_at < {window.end!r}"
+    return f"target = {quote(target.address)} AND measured_at >= {window.start!r} AND measured_at < {window.end!r}"
 
 
 def _sites(con: duckdb.DuckDBPyConnection, service: Service | None, total: int, assigned: int) -> list[Numbers]:
@@ -173,7 +174,8 @@ def _sites(con: duckdb.DuckDBPyConnection, service: Service | None, total: int, 
 
 def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
     rows = con.execute(
-        f"""SELECT {by} AS key, count(*) AS n, count(*) FILTER (WHERE assigned), {_quantiles("rtt_ms_median", "assigned")}
+        f"""SELECT {by} AS key, count(*) AS n, count(*) FILTER (WHERE assigned),
+            {_quantiles("rtt_ms_median", "assigned")}
         FROM of_target GROUP BY key ORDER BY n DESC, key"""
     ).fetchall()
     shares: dict[str | None, Numbers] = {}
@@ -225,7 +227,8 @@ def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     return found
 
 
-def _iso(time: float | None) -> str | None:
+def iso_time(time: float | None) -> str | None:
+    """Return seconds since 1970 as UTC in ISO 8601."""
     if time is None:
         return None
     return datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat().replace("+00:00", "Z")

@@ -12,7 +12,6 @@ from typing import Any
 import dns.message
 import dns.rcode
 import dns.rdatatype
-import duckdb
 import pytest
 from ripe.atlas.sagan import DnsResult, PingResult, Result
 
@@ -267,9 +266,6 @@ def test_answers_stand_in_for_the_message_of_an_item(observed: Callable[..., Obs
     assert found.of("identity") == ["fra1.example-dns.net", "x"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a result whose resultset is empty is neither an observation nor counted anywhere"
-)
 def test_an_empty_result_set_is_not_dropped_silently(observed: Callable[..., Observed]) -> None:
     found = observed(resultset(), dns_result(1))
     assert len({row["raw_record"] for row in found.rows}) + found.reading.rejected == found.reading.records == 2
@@ -303,9 +299,6 @@ def test_a_missing_target_is_not_guessed_from_several(observed: Callable[..., Ob
     assert observed(dns_result(1), dns_result(2, dst_addr="192.0.2.54"), nameless).of("target")[-1] is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="contexts: a host name counts as a second destination, so no sibling's address is taken"
-)
 @pytest.mark.parametrize("name", ["ns.example.net", None])
 def test_a_host_name_alone_leaves_the_target_to_the_siblings(
     observed: Callable[..., Observed], name: str | None
@@ -316,7 +309,6 @@ def test_a_host_name_alone_leaves_the_target_to_the_siblings(
     assert found.rows[-1]["target"] == TARGET
 
 
-@pytest.mark.xfail(strict=True, reason="contexts: compared as text, two forms of one IPv6 address count as two targets")
 def test_two_forms_of_an_address_are_one_target_for_the_siblings(observed: Callable[..., Observed]) -> None:
     written = [dns_result(1, dst_addr="2001:DB8::53", af=6), dns_result(2, dst_addr="2001:db8::53", af=6)]
     assert set(observed(*written, without(dns_error(3), "dst_addr", "dst_name")).of("target")) == {"2001:db8::53"}
@@ -328,11 +320,6 @@ def test_what_is_not_the_services_is_counted_and_kept(observed: Callable[..., Ob
     assert found.of("service").count(None) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=duckdb.ConversionException,
-    reason="af is cast to TINYINT unchecked: one such result ends the import",
-)
 def test_an_address_family_beyond_a_byte_does_not_stop_the_rest(observed: Callable[..., Observed]) -> None:
     assert len(observed(dns_result(1), dns_result(2, af=300, dst_addr="ns.example.net")).rows) == 2
 
@@ -435,9 +422,6 @@ def test_an_error_of_a_router_is_not_the_probes_failure(observed: Callable[..., 
     assert observed(traceroute(hop(1, reply_from("10.0.0.1", 1.0, err="N")))).only["failure"] == "not-reached"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`from` is compared as text: another form of the same IPv6 address is not the target"
-)
 @pytest.mark.parametrize("target", [{"dst_addr": "2001:DB8::53"}, {"dst_name": "2001:db8:0:0:0:0:0:53"}])
 def test_the_target_is_known_in_any_form_of_its_address(observed: Callable[..., Observed], target: Row) -> None:
     result = without(traceroute(hop(2, reply_from("2001:db8::53", 9.5)), af=6), "dst_addr", "dst_name") | target

@@ -108,7 +108,6 @@ def test_line_ends_of_any_system_make_the_same_records(staged: Callable[..., Sta
     assert (found.records, found.rejected) == (3, (2,))
 
 
-@pytest.mark.xfail(strict=True, reason="sniff skips a byte order mark, DuckDB does not: the first result is rejected")
 def test_a_byte_order_mark_does_not_cost_the_first_result(staged: Callable[..., Staged]) -> None:
     assert staged(content=b"\xef\xbb\xbf" + GOOD + b"\n" + OTHER).rejected == ()
 
@@ -137,10 +136,6 @@ def test_an_array_cut_short_keeps_its_whole_elements(staged: Callable[..., Stage
     assert (found.records, found.rejected, list(found.tables)) == (2, (2,), [Form.DNS])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="stage: only the first reading of an array falls back to lines, DuckDB's error escapes from the others",
-)
 def test_an_array_of_old_pings_without_packets_and_dns_results_is_read(staged: Callable[..., Staged]) -> None:
     found = staged(content=json.dumps([without(ping_result(1, 5.0), "result"), dns_result(2)]).encode())
     assert set(found.tables) == {Form.DNS, Form.PING}

@@ -1,7 +1,7 @@
 """Observations to sites: judgements, each with the id of the rule that gave it.
 
-`rules` lists the rules, `identity` turns one identity string into a site, and `assignments` judges every vantage point,
-target and window.
+`rules` lists the rules, `identity` turns one identity string into a site, `distances` tells how far sites are, and
+`assignments` judges every vantage point, target and window.
 """
 
 from catchment.assign.assignments import assign

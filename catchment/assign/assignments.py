@@ -1,28 +1,22 @@
 """The tier of assignments: which site each vantage point reached at each target in each window, and how we know.
 
-Answers beat failures. Among answers the outcome with most of them wins (ties: an identified one first); among identified
-ones the modal site (ties: lower median RTT, then code). Every outcome is counted in the row.
+Answers beat failures. Among answers the outcome with most of them wins (ties: an identified one first); among
+identified ones the modal site (ties: lower median RTT, then code). Every outcome is counted in the row.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from catchment.assign.distances import find_nearest, measure_distances
 from catchment.assign.identity import identify
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km, nearest
-from catchment.model import Service, Site, SiteSet, Target, Window
+from catchment.engine import fill_table
+from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM
+from catchment.model import Service, SiteSet, Target, Window
 from catchment.observe.message import IDENTITY_SOURCES
 from catchment.schemas import ASSIGNMENTS, selected
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 _INSIDE = """
     SELECT o.*, w.window_start, w.window_end
@@ -103,7 +97,8 @@ _FLIPS = """
     SELECT vantage, target, window_start, count(*) FILTER (WHERE site <> site_before) AS flips
     FROM (
         SELECT vantage, target, window_start, site, lag(site) OVER (
-            PARTITION BY vantage, target, window_start ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_before
+            PARTITION BY vantage, target, window_start
+            ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_before
         FROM judged JOIN (SELECT vantage, target, window_start FROM tallies WHERE sites_seen > 1)
             USING (vantage, target, window_start)
         WHERE outcome = 'identified')
@@ -197,8 +192,8 @@ def assign(
         ("reached", _REACHED),
     ):
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
-    _measure_distances(con, services)
-    _find_nearest(con, services, windows, site_set)
+    measure_distances(con, services)
+    find_nearest(con, services, windows, site_set)
     for view, query in (("verdicts", _VERDICTS), ("ruled", _RULED), ("assigned", _ASSIGNED)):
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
     con.execute(
@@ -210,17 +205,17 @@ def assign(
 def _tables_of_the_plan(
     con: duckdb.DuckDBPyConnection, services: Sequence[Service], targets: Sequence[Target], windows: Sequence[Window]
 ) -> None:
-    _fill(
+    fill_table(
         con,
         "targets (service VARCHAR, target VARCHAR, af TINYINT)",
         [(target.service, target.address, target.af) for target in targets],
     )
-    _fill(
+    fill_table(
         con,
         "windows (window_start DOUBLE, window_end DOUBLE)",
         [(window.start, window.end) for window in windows],
     )
-    _fill(
+    fill_table(
         con,
         "promises (service VARCHAR, query VARCHAR)",
         [(service.name, query) for service in services for query in service.answers],
@@ -238,104 +233,9 @@ def _tables_of_the_plan(
             rows.append(
                 (service.name, found.identity, source, found.outcome, site, found.server, found.rule, found.repaired)
             )
-    _fill(
+    fill_table(
         con,
         """identities (service VARCHAR, identity VARCHAR, identity_source VARCHAR, outcome VARCHAR, site VARCHAR,
             server VARCHAR, rule VARCHAR, repaired BOOLEAN)""",
         rows,
     )
-
-
-def _fill(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {table}")
-    if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        con.execute(
-            f"INSERT INTO {table.split(maxsplit=1)[0]} SELECT {', '.join('unnest(?)' for _ in columns)}", columns
-        )
-
-
-def _measure_distances(con: duckdb.DuckDBPyConnection, services: Sequence[Service]) -> None:
-    """Leave the table `distances` (vantage, service, site, distance_km): from each vantage point to the sites it reached."""
-    placed = [(service.name, site) for service in services for site in service.sites if site.latitude is not None]
-    _fill(
-        con,
-        "places (service VARCHAR, site VARCHAR, latitude DOUBLE, longitude DOUBLE)",
-        [(name, site.code, site.latitude, site.longitude) for name, site in placed],
-    )
-    pairs = con.execute(
-        """SELECT DISTINCT r.vantage, r.service, r.site, v.latitude, v.longitude, p.latitude AS site_latitude,
-            p.longitude AS site_longitude
-        FROM reached AS r JOIN vantage_points AS v USING (vantage) JOIN places AS p USING (service, site)
-        WHERE v.latitude IS NOT NULL ORDER BY ALL"""
-    ).fetchnumpy()
-    found = {key: pairs[key] for key in ("vantage", "service", "site")}
-    found["distance_km"] = distance_km(
-        *(_floats(pairs[key]) for key in ("latitude", "longitude", "site_latitude", "site_longitude"))
-    )
-    _store(con, "distances", found, "vantage VARCHAR, service VARCHAR, site VARCHAR, distance_km DOUBLE")
-
-
-def _find_nearest(
-    con: duckdb.DuckDBPyConnection, services: Sequence[Service], windows: Sequence[Window], site_set: SiteSet
-) -> None:
-    """Leave the table `nearest_sites` (vantage, service, window_start, nearest_site, nearest_km)."""
-    table = "vantage VARCHAR, service VARCHAR, window_start DOUBLE, nearest_site VARCHAR, nearest_km DOUBLE"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE nearest_sites ({table})")
-    for service in services:
-        for window in windows:
-            sites = [site for site in active_sites(service, window) if site.latitude is not None]
-            if site_set is SiteSet.OBSERVED:
-                rows = con.execute(
-                    "SELECT DISTINCT site FROM reached WHERE service = ? AND window_start = ?",
-                    [service.name, window.start],
-                ).fetchall()
-                seen = {code for (code,) in rows}
-                sites = [site for site in service.sites if site.code in seen and site.latitude is not None]
-            here = con.execute(
-                """SELECT DISTINCT r.vantage, v.latitude, v.longitude FROM reached AS r
-                JOIN vantage_points AS v USING (vantage)
-                WHERE r.service = ? AND r.window_start = ? AND v.latitude IS NOT NULL ORDER BY ALL""",
-                [service.name, window.start],
-            ).fetchnumpy()
-            if not sites or len(here["vantage"]) == 0:
-                continue
-            latitudes, longitudes = _floats(here["latitude"]), _floats(here["longitude"])
-            index, kilometres = nearest(
-                latitudes,
-                longitudes,
-                _floats([site.latitude for site in sites]),
-                _floats([site.longitude for site in sites]),
-            )
-            found = {"vantage": here["vantage"], "number": index, "nearest_km": kilometres}
-            _store(con, "found", found, "vantage VARCHAR, number BIGINT, nearest_km DOUBLE")
-            con.execute(
-                "INSERT INTO nearest_sites SELECT vantage, ?, ?, (?)[number + 1], nearest_km FROM found",
-                [service.name, window.start, [site.code for site in sites]],
-            )
-
-
-def active_sites(service: Service, window: Window) -> list[Site]:
-    """Return the sites that the service lists as active at some time in the window."""
-    first = None if window.start is None else datetime.datetime.fromtimestamp(window.start, datetime.UTC).date()
-    last = None if window.end is None else datetime.datetime.fromtimestamp(window.end, datetime.UTC).date()
-    return [
-        site
-        for site in service.sites
-        if (site.since is None or last is None or site.since <= last)
-        and (site.until is None or first is None or first < site.until)
-    ]
-
-
-def _floats(column: object) -> Floats:
-    import numpy as np  # noqa: PLC0415  (loaded while DuckDB reads, not before)
-
-    return np.asarray(column, dtype=np.float64)
-
-
-def _store(con: duckdb.DuckDBPyConnection, table: str, arrays: dict[str, Any], columns: str) -> None:
-    """Make a table of NumPy arrays of one length."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
-    con.register("arrays", arrays)
-    con.execute(f"INSERT INTO {table} SELECT * FROM arrays")
-    con.unregister("arrays")

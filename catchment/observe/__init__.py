@@ -1,7 +1,7 @@
 """Raw results to observations: facts, no judgement. Everything here can be derived again from the files in raw/.
 
-`reading` tells what a file is and names its bad records, `staging` turns JSON into typed columns, `message` decodes
-each distinct DNS reply once, and `observations` joins them into the tier.
+`reading` tells what a file is and names its bad records, `staging` turns JSON into typed columns, `message` decodes a
+DNS reply, `dictionaries` does so once for each distinct one, and `observations` joins them into the tier.
 """
 
 from catchment.observe.observations import Reading, observe

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +12,13 @@ import duckdb
 
 from catchment.engine import quote
 from catchment.errors import InvalidFile
-from catchment.model import Failure, Kind, Service, Window
-from catchment.observe.message import Reply, decode_key
+from catchment.model import Service, Window
+from catchment.observe.dictionaries import make_dictionaries
 from catchment.observe.reading import Rejected, ResultFile, name_rejected, printable
 from catchment.observe.staging import USABLE, Form, stage
 from catchment.schemas import OBSERVATIONS, selected
 
 _NAMED_REJECTED = 1000
-_PROBE_FAILED = (
-    "getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR", "TU_OUT_OF_ADDRESS",
-    "evdns_getaddrinfo",
-)  # fmt: skip
-
 
 _DNS_ITEMS = """
     SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
@@ -55,9 +48,11 @@ _ITEMS = {
 }
 _SAME = "prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, item"
 _OBSERVED = """
-    SELECT i.prb_id, d.service, d.address AS target, coalesce(d.af, i.af) AS af, i.kind::kinds AS kind, i.measured_at,
-        i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity,
-        r.second_identity_source, r.rcode, r.class,
+    SELECT i.prb_id, CASE WHEN d.address IS NULL THEN c.service ELSE d.service END AS service,
+        coalesce(d.address, c.address) AS target,
+        CASE WHEN coalesce(d.af, c.af, i.af) IN (4, 6) THEN coalesce(d.af, c.af, i.af) END AS af,
+        i.kind::kinds AS kind, i.measured_at, i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity,
+        r.identity_source, r.second_identity, r.second_identity_source, r.rcode, r.class,
         CASE
             WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
             WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, TRUE)) THEN 'malformed'
@@ -72,7 +67,7 @@ _OBSERVED = """
     FROM items AS i
     JOIN files AS f ON f.number = i.file
     LEFT JOIN contexts AS c ON c.msm_id = i.msm_id
-    LEFT JOIN destinations AS d ON d.destination = coalesce(i.destination, c.destination)
+    LEFT JOIN destinations AS d ON d.destination = i.destination
     LEFT JOIN replies AS r ON r.key = i.key
     LEFT JOIN errors AS e ON e.error = i.error"""
 
@@ -151,7 +146,7 @@ def _write(
     """Write the tier from the staged tables; return how many duplicates and items outside the window are left out."""
     _view_items(con, tables)
     duplicates = _leave_out_duplicates(con)
-    _make_dictionaries(con, files, services)
+    make_dictionaries(con, files, services)
     con.execute(
         f"""COPY (
             SELECT {selected(OBSERVATIONS)} FROM (
@@ -220,95 +215,3 @@ def _leave_out_duplicates(con: duckdb.DuckDBPyConnection) -> int:
     )
     (count,) = con.execute("SELECT count(DISTINCT (file, record)) FROM repeated").fetchall()[0]
     return int(count)
-
-
-def _make_dictionaries(
-    con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile], services: Sequence[Service]
-) -> None:
-    """Decide once for each distinct reply, destination and error.
-
-    The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting and writing the observations
-    moves codes of a few bytes instead of texts: twice as fast.
-    """
-    found = con.execute(
-        """SELECT msm_id, list(DISTINCT key) FILTER (key IS NOT NULL),
-            list(DISTINCT destination) FILTER (destination IS NOT NULL),
-            list(DISTINCT error) FILTER (error IS NOT NULL)
-        FROM items GROUP BY msm_id"""
-    ).fetchall()
-    replies = {key: decode_key(key) for _, keys, _, _ in found for key in keys or ()}
-    destinations = sorted({text for _, _, texts, _ in found for text in texts or ()})
-    errors = sorted({text for _, _, _, texts in found for text in texts or ()})
-    service_of = {entry.address: service.name for service in services for entry in service.addresses}
-    _fill(con, "files", {"number": "INTEGER", "name": ""}, ((number, file.name) for number, file in enumerate(files)))
-    con.execute(f"CREATE TYPE kinds AS ENUM ({', '.join(map(quote, Kind))})")
-    con.execute(f"CREATE TYPE failures AS ENUM ({', '.join(map(quote, Failure))})")
-    columns = ("query", "identity", "identity_source", "second_identity", "second_identity_source", "rcode", "class")
-    _fill(
-        con,
-        "replies",
-        {"key": "VARCHAR", "readable": "BOOLEAN"} | dict.fromkeys(columns, ""),
-        (_reply_row(key, reply) for key, reply in replies.items()),
-    )
-    columns_of_destination = {"destination": "VARCHAR", "af": "INTEGER", "address": "", "service": ""}
-    _fill(con, "destinations", columns_of_destination, (_destination_row(text, service_of) for text in destinations))
-    _fill(
-        con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors)
-    )
-    # A measurement has one target and one query; where a result does not tell them, its siblings do.
-    contexts = (
-        (msm_id, _only(texts), _only({replies[key].query for key in keys or ()})) for msm_id, keys, texts, _ in found
-    )
-    _fill(con, "contexts", {"msm_id": "BIGINT", "destination": "VARCHAR", "query": "replies_query"}, contexts)
-
-
-def _only(values: Iterable[str | None] | None) -> str | None:
-    known = {value for value in values or () if value is not None}
-    return known.pop() if len(known) == 1 else None
-
-
-def _fill(
-    con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str], rows: Iterable[tuple[object, ...]]
-) -> None:
-    """Make a table of rows; a column without a type is an ENUM of its own texts, in their order."""
-    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-    types = dict(columns)
-    for (name, declared), column in zip(columns.items(), values, strict=True):
-        if not declared:
-            types[name] = f"{table}_{name}"
-            texts = ", ".join(quote(text) for text in sorted({str(value) for value in column if value is not None}))
-            con.execute(f"CREATE TYPE {types[name]} AS ENUM ({texts})")
-    con.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{name} {type_}' for name, type_ in types.items())})")
-    con.execute(f"INSERT INTO {table} SELECT {', '.join('unnest(?)' for _ in values)}", values)
-
-
-def _reply_row(key: str, reply: Reply) -> tuple[object, ...]:
-    return (
-        key, reply.readable, reply.query, reply.identity, reply.identity_source, reply.second_identity,
-        reply.second_identity_source, reply.rcode, reply.answer_class,
-    )  # fmt: skip
-
-
-def _destination_row(text: str, service_of: dict[str, str]) -> tuple[object, ...]:
-    """Return one destination, its address in canonical form (None for a name), its family and its service."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return text, None, None, None
-    return text, address.version, str(address), service_of.get(str(address))
-
-
-def _error_row(text: str) -> tuple[object, ...]:
-    """Return an error as it stands in a result, the kind of failure it is, and what it says."""
-    try:
-        error = json.loads(text)
-    except ValueError:
-        error = text
-    if not isinstance(error, dict):
-        return text, Failure.NETWORK, printable(str(error).encode())
-    detail = printable("; ".join(f"{key}: {value}" for key, value in error.items()).encode())
-    if "timeout" in error:
-        return text, Failure.TIMEOUT, detail
-    if any(key in error for key in _PROBE_FAILED):
-        return text, Failure.PROBE_FAILED, detail
-    return text, Failure.MALFORMED if "idmismatch" in error else Failure.NETWORK, detail

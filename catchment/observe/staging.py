@@ -7,6 +7,8 @@ keys renamed at 4460 (addr, name, pf), TXT data as string or list, numbers as st
 
 from __future__ import annotations
 
+import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +18,7 @@ import duckdb
 from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote
 from catchment.model import Kind
 from catchment.observe.message import KEY_START
-from catchment.observe.reading import LONGEST_RECORD, ResultFile, rewrite_as_lines
+from catchment.observe.reading import LONGEST_RECORD, ResultFile, mentions, rewrite_as_lines
 
 # Small row groups keep the ordered write within memory; larger ones are no faster.
 _ROW_GROUP = 10_240
@@ -72,14 +74,23 @@ _OWN_COLUMNS = {
 }
 
 
+# Light is no slower than nothing: what is below zero, infinite or not a number is no time.
+_RTT = "CASE WHEN coalesce({0}result.qt, {0}result.rt) BETWEEN 0 AND 1e9 THEN coalesce({0}result.qt, {0}result.rt) END"
+_REPLIED = "({0}result.rt IS NOT NULL OR {0}result.qt IS NOT NULL OR {0}result.abuf IS NOT NULL)"
+
+
 def _dns_selection(key: str) -> str:
-    """Select what a reply is told by: its `key` is a text that recurs, unlike its message, so it takes little room."""
-    return f"""error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, {key.format("")} AS key,
-        result IS NOT NULL AS replied, list_transform(resultset, lambda i: struct_pack(
+    """Select what a reply is told by: its `key` is a text that recurs, unlike its message, so it takes little room.
+
+    With these the table has 14 columns. One more, and the ordered write no longer fits its memory and takes half as
+    long again: what can be told from others is not staged.
+    """
+    return f"""error, src_port, {_RTT.format("")} AS rtt_ms, {key.format("")} AS key,
+        {_REPLIED.format("")} AS replied, list_transform(resultset, lambda i: struct_pack(
             measured_at := i."time", af := i.af, destination := coalesce(i.dst_addr, i.dst_name),
-            src_port := i.src_port, error := i.error, rtt_ms := coalesce(i.result.qt, i.result.rt),
-            key := {key.format("i.")}, replied := i.result IS NOT NULL)) AS resultset,
-        resultset IS NOT NULL AS is_set"""
+            src_port := i.src_port, error := i.error, rtt_ms := {_RTT.format("i.")},
+            key := {key.format("i.")}, replied := {_REPLIED.format("i.")})) AS resultset,
+        coalesce(len(resultset) > 0, FALSE) AS is_set"""
 
 
 _MESSAGE_KEY = f"substr(nullif({{0}}result.abuf, ''), {KEY_START})"
@@ -93,11 +104,12 @@ _OWN_SELECTION = {
         result IS NOT NULL OR rcvd IS NOT NULL AS replied""",
     Form.TRACEROUTE: """paris_id, result IS NOT NULL AS replied,
         list_min(list_transform(list_filter(flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
-            lambda h: h.result)), lambda p: p."from" = coalesce(dst_addr, addr, dst_name)), lambda p: p.rtt)) AS rtt_ms,
+            lambda h: h.result)), lambda p: p."from" = {target}), lambda p: p.rtt)) AS rtt_ms,
         list_filter(list_concat(list_transform(result, lambda h: h.error),
             flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
                 lambda h: list_transform(h.result, lambda p: p.error)))), lambda e: e IS NOT NULL)[1] AS error""",
 }
+_DESTINATION = "coalesce(dst_addr, addr, dst_name, name)"
 USABLE = "prb_id IS NOT NULL AND measured_at IS NOT NULL"
 # Results of firmware before 4460 have no `type`.
 _KIND_OF_RECORD = """CASE WHEN type IS NOT NULL THEN lower(type) WHEN msm_name = 'Tdig' THEN 'dns'
@@ -118,14 +130,29 @@ class Staged:
 def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder: Path) -> Staged:
     """Stage one file of results, the run's `number`th, into Parquet tables in `folder`."""
     rewritten = folder / f"{number}.ndjson.zst"
-    if file.compression == "bzip2":
-        file = rewrite_as_lines(file, rewritten)
-    table = folder / f"{number}-{Form.DNS}.parquet"
+    if file.compression != "bzip2" and not file.has_mark:
+        with suppress(duckdb.InvalidInputException, duckdb.IOException):  # a damaged element, a stream that ends early
+            staged = _stage(con, file, number, folder)
+            # DuckDB reads an array up to its end, and is silent about what follows.
+            if file.layout == "ndjson" or mentions(file, b'"prb_id"') == staged.records:
+                return staged
     try:
-        _read(con, file, Form.DNS, table, number)
-    except duckdb.Error:  # a damaged array, an early end, a record longer than any result: take what there is
-        file = rewrite_as_lines(file, rewritten)
-        _read(con, file, Form.DNS, table, number)
+        return _stage(con, rewrite_as_lines(file, rewritten), number, folder)
+    finally:
+        rewritten.unlink(missing_ok=True)
+
+
+def canonical_address(text: str) -> str | None:
+    """Return an IP address in its one canonical form; None for a host name, or an address with a zone (fe80::1%x)."""
+    try:
+        return None if "%" in text else str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder: Path) -> Staged:
+    table = folder / f"{number}-{Form.DNS}.parquet"
+    _read(con, file, Form.DNS, table, number)
     counted = con.execute(
         f"""SELECT kind, {USABLE} AS usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
         FROM read_parquet({quote(table)}) GROUP BY ALL ORDER BY ALL"""
@@ -136,14 +163,14 @@ def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder:
         form = Form.DNS_ANSWERS if any(row[3] for row in counted if row[0] == kind) else Form(kind)
         tables[form] = table if form is Form.DNS else folder / f"{number}-{form}.parquet"
         if form is not Form.DNS:
-            _read(con, file, form, tables[form], number)
+            target = _canonical_target(con, table) if form is Form.TRACEROUTE else ""
+            _read(con, file, form, tables[form], number, target)
     rejected: list[tuple[int]] = []
     if any(not good for _, good, *_ in counted):
         rejected = con.execute(
             f"""SELECT file_row_number + 1 FROM read_parquet({quote(table)}, file_row_number = true)
             WHERE NOT ({USABLE}) ORDER BY 1"""
         ).fetchall()
-    rewritten.unlink(missing_ok=True)
     return Staged(
         tables=tables,
         records=sum(row[2] for row in counted),
@@ -152,7 +179,22 @@ def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder:
     )
 
 
-def _read(con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: Path, number: int) -> None:
+def _canonical_target(con: duckdb.DuckDBPyConnection, table: Path) -> str:
+    """Return the SQL for a traceroute's target in the form in which hops are written.
+
+    Hops come in canonical form; the target may stand as somebody typed it, 2001:DB8:0:0::1.
+    """
+    found = con.execute(
+        f"SELECT DISTINCT destination FROM read_parquet({quote(table)}) WHERE kind = 'traceroute' ORDER BY 1"
+    ).fetchall()
+    forms = {text: canonical_address(text) or text for (text,) in found if text is not None}
+    cases = [f"WHEN {quote(text)} THEN {quote(form)}" for text, form in forms.items() if text != form]
+    return f"CASE {_DESTINATION} {' '.join(cases)} ELSE {_DESTINATION} END" if cases else _DESTINATION
+
+
+def _read(
+    con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: Path, number: int, target: str = ""
+) -> None:
     columns = _EVERY_KIND | _OWN_COLUMNS[form]
     declared = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
     lines = file.layout == "ndjson"
@@ -163,9 +205,9 @@ def _read(con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: P
     try:
         con.execute(
             f"""COPY (
-                SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
-                    coalesce(af, pf) AS af, coalesce(dst_addr, addr, dst_name, name) AS destination,
-                    {_OWN_SELECTION[form]}
+                SELECT {number} AS file, prb_id, msm_id, {_KIND_OF_RECORD} AS kind, coalesce(af, pf) AS af,
+                    CASE WHEN timestamp BETWEEN 0 AND 1e12 THEN timestamp END AS measured_at,
+                    {_DESTINATION} AS destination, {_OWN_SELECTION[form].replace("{target}", target)}
                 FROM {reader}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )

@@ -1,0 +1,89 @@
+"""Show, compare, and list what is stored: numbers for the terminal and for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from catchment import compare as comparing
+from catchment import store
+from catchment.campaign import digest
+from catchment.errors import UnknownName
+from catchment.metrics import Numbers, measure
+from catchment.model import Grouping, SiteSet, Window
+from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
+
+
+def show(
+    run: store.Run,
+    window: Window = Window(),
+    *,
+    by: Grouping | None = None,
+    site_set: SiteSet = SiteSet.LISTED,
+    af: int | None = None,
+    target: str | None = None,
+) -> Numbers:
+    """Return the numbers of a run or of a window of it, as `show --json` prints them."""
+    stored = run.metrics
+    targets = chosen_targets(run.header.targets, af, target)
+    if by is None and site_set is SiteSet.LISTED and window == Window():
+        numbers = stored
+        wanted = {chosen.address for chosen in targets}
+        numbers["targets"] = [entry for entry in stored["targets"] if entry["target"] in wanted]
+    else:
+        with workbench() as (con, _):
+            inside = load_run(con, run, window, run.header.services, site_set=site_set)
+            numbers = measure(con, run.header.services, targets, inside, by=by, site_set=site_set)
+            numbers["input"] = stored["input"]
+    return {"run": str(run.path), "platform": run.header.platform, **numbers}
+
+
+def compare_runs(
+    before: Side,
+    after: Side,
+    *,
+    by: Grouping | None = None,
+) -> Numbers:
+    """Return what moved between two runs or windows, both assigned with the newer run's version of each service."""
+    services = {service.name: service for service in before[0].header.services}
+    services |= {service.name: service for service in after[0].header.services}
+    versions = list(services.values())
+    pairs = comparing.pair_targets(before[0].header.targets, after[0].header.targets)
+    if not pairs:
+        raise UnknownName("the two runs have no target in common: compare runs of one service")
+    with workbench() as (con, _):
+        load_both(con, before, after, versions)
+        found = comparing.compare(con, pairs, by=by)
+    return {
+        "before": name_of(before),
+        "after": name_of(after),
+        "service_digest": {service.name: digest(service) for service in versions},
+        "warnings": tuple(
+            f"the runs hold different versions of {service.name}; both were assigned with that of AFTER"
+            for service in before[0].header.services
+            if digest(services[service.name]) != digest(service)
+        ),
+        **found,
+    }
+
+
+def list_runs(root: Path, campaign: str | None = None) -> list[dict[str, Any]]:
+    """Return the stored runs, each campaign's in the order in which they were measured."""
+    found = []
+    for path in store.stored_runs(root, campaign):
+        run = store.Run.open(path)
+        counts = [target["vantage_points"] for target in run.metrics["targets"]]
+        found.append(
+            {
+                "campaign": path.parent.name,
+                "run": path.name,
+                "path": str(path),
+                "platform": run.header.platform,
+                "from": run.metrics["from"],
+                "to": run.metrics["to"],
+                "vantage_points": max((count["total"] for count in counts), default=0),
+                "assigned": max((count["assigned"] for count in counts), default=0),
+                "targets": [f"{target.service or 'no service'} {target.address}" for target in run.header.targets],
+            }
+        )
+    return found
