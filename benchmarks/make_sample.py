@@ -125,7 +125,7 @@ def dns_result(vantage: Vantage, site: Site, time: int, rtt_ms: float, rng: rand
     head |= {"msm_name": "Tdig", "from": "198.51.100.7", "dst_name": "192.0.2.53"}
     if rng.random() < 0.015 or 0.94 < vantage.temper < 0.95:
         return head | {"error": {"timeout": 5000}}
-    options = [dns.edns.NSIDOption(b"")]
+    options: list[dns.edns.Option] = [dns.edns.NSIDOption(b"")]
     query = dns.message.make_query("hostname.bind.", "TXT", "CH", options=options, id=rng.getrandbits(16))
     query.flags = 0
     reply = dns.message.make_response(query)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -79,6 +81,7 @@ def import_(
     """
     from catchment import store, workflow  # noqa: PLC0415
 
+    Thread(target=import_module, args=("catchment.terminal",)).start()  # passes while DuckDB reads
     with _progress() as progress:
         cut = store.window_between(start, end)
         done = workflow.import_results(files, out, service=service, probes=probes, cut=cut, progress=progress)

@@ -14,6 +14,7 @@ from catchment.metrics import Numbers
 
 _BAR = 24
 _MOST_IDENTITIES = 10
+_MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
 _ASSIGNED = ("ok", "repaired", "impossible-rtt", "mislocated")
 
 
@@ -144,7 +145,7 @@ def _target_title(target: Numbers) -> Text:
 def _sites_table(target: Numbers) -> Table:
     counts = target["vantage_points"]
     table = _table("Site", "Town", ">Vantage points", ">Share", "", ">RTT p50", ">p90 ms")
-    for site in target["sites"]:
+    for site in target["sites"][:_MOST_SITES]:
         town = f"{site['town']}, {site['country']}" if site["town"] else ""
         rtt = site["rtt_ms"]
         _add_row(
@@ -157,6 +158,11 @@ def _sites_table(target: Numbers) -> Table:
             _ms(rtt["p50"]),
             _ms(rtt["p90"]),
         )
+    more = target["sites"][_MOST_SITES:]
+    if more:
+        count = sum(site["vantage_points"] for site in more)
+        share = count / counts["total"]
+        _add_row(table, "…", f"{len(more)} more sites", str(count), _percent(share), _bar(share))
     for verdict, count in counts["verdicts"].items():
         if verdict not in _ASSIGNED:
             share = count / counts["total"]

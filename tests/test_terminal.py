@@ -65,6 +65,18 @@ def test_a_comparison_shows_moves_and_what_was_left_out(sample: dict[str, Run]) 
         assert word in text
 
 
+def test_many_sites_are_summed_up_after_a_screen_of_them() -> None:
+    rtt = {"p25": 1.0, "p50": 1.0, "p75": 1.0, "p90": 1.0}
+    site = {"town": "T", "country": "DE", "vantage_points": 2, "share": 0.01, "share_assigned": 0.01, "rtt_ms": rtt}
+    sites = [{"site": f"s{number}", **site} for number in range(50)]
+    target = {"vantage_points": {"total": 100, "assigned": 100, "verdicts": {"ok": 100}}, "sites": sites}
+    text = printed(terminal._sites_table(target))
+    assert "s39" in text
+    assert "s40" not in text
+    assert "10 more sites" in text
+    assert " 20 " in text
+
+
 def test_a_narrow_terminal_loses_no_number(sample: dict[str, Run]) -> None:
     numbers = workflow.show(sample["before"])
     text = printed(terminal.show_run(numbers), width=60)

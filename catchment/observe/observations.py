@@ -25,9 +25,9 @@ _DNS_ITEMS = """
         key, file, record, 0 AS item
     FROM staged WHERE NOT is_set
     UNION ALL
-    SELECT prb_id, msm_id, coalesce(i.measured_at, measured_at), coalesce(i.af, af),
-        coalesce(i.destination, destination), coalesce(i.src_port, src_port), i.rtt_ms, i.replied, i.error::VARCHAR,
-        i.key, file, record, item
+    SELECT prb_id, msm_id, CASE WHEN i.measured_at BETWEEN 0 AND 1e12 THEN i.measured_at ELSE measured_at END,
+        coalesce(i.af, af), coalesce(i.destination, destination), coalesce(i.src_port, src_port), i.rtt_ms, i.replied,
+        i.error::VARCHAR, i.key, file, record, item
     FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
         FROM staged WHERE is_set)"""
 
@@ -51,11 +51,13 @@ _OBSERVED = """
     SELECT i.prb_id, CASE WHEN d.address IS NULL THEN c.service ELSE d.service END AS service,
         coalesce(d.address, c.address) AS target,
         CASE WHEN coalesce(d.af, c.af, i.af) IN (4, 6) THEN coalesce(d.af, c.af, i.af) END AS af,
-        i.kind::kinds AS kind, i.measured_at, i.rtt_ms, coalesce(r.query, c.query) AS query, r.identity,
-        r.identity_source, r.second_identity, r.second_identity_source, r.rcode, r.class,
+        i.kind::kinds AS kind, i.measured_at,
+        CASE WHEN i.rtt_ms BETWEEN 0 AND 1e9 THEN i.rtt_ms END AS rtt_ms,
+        coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity,
+        r.second_identity_source, r.rcode, r.class,
         CASE
             WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
-            WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, TRUE)) THEN 'malformed'
+            WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, i.rtt_ms IS NOT NULL)) THEN 'malformed'
             WHEN i.kind = 'dns' OR i.rtt_ms IS NOT NULL THEN NULL
             WHEN NOT i.replied THEN 'malformed'
             WHEN i.error IS NOT NULL THEN 'probe-failed'

@@ -74,22 +74,17 @@ _OWN_COLUMNS = {
 }
 
 
-# Light is no slower than nothing: what is below zero, infinite or not a number is no time.
-_RTT = "CASE WHEN coalesce({0}result.qt, {0}result.rt) BETWEEN 0 AND 1e9 THEN coalesce({0}result.qt, {0}result.rt) END"
-_REPLIED = "({0}result.rt IS NOT NULL OR {0}result.qt IS NOT NULL OR {0}result.abuf IS NOT NULL)"
-
-
 def _dns_selection(key: str) -> str:
     """Select what a reply is told by: its `key` is a text that recurs, unlike its message, so it takes little room.
 
     With these the table has 14 columns. One more, and the ordered write no longer fits its memory and takes half as
     long again: what can be told from others is not staged.
     """
-    return f"""error, src_port, {_RTT.format("")} AS rtt_ms, {key.format("")} AS key,
-        {_REPLIED.format("")} AS replied, list_transform(resultset, lambda i: struct_pack(
+    return f"""error, src_port, coalesce(result.qt, result.rt) AS rtt_ms, {key.format("")} AS key,
+        result IS NOT NULL AS replied, list_transform(resultset, lambda i: struct_pack(
             measured_at := i."time", af := i.af, destination := coalesce(i.dst_addr, i.dst_name),
-            src_port := i.src_port, error := i.error, rtt_ms := {_RTT.format("i.")},
-            key := {key.format("i.")}, replied := {_REPLIED.format("i.")})) AS resultset,
+            src_port := i.src_port, error := i.error, rtt_ms := coalesce(i.result.qt, i.result.rt),
+            key := {key.format("i.")}, replied := i.result IS NOT NULL)) AS resultset,
         coalesce(len(resultset) > 0, FALSE) AS is_set"""
 
 
@@ -110,7 +105,8 @@ _OWN_SELECTION = {
                 lambda h: list_transform(h.result, lambda p: p.error)))), lambda e: e IS NOT NULL)[1] AS error""",
 }
 _DESTINATION = "coalesce(dst_addr, addr, dst_name, name)"
-USABLE = "prb_id IS NOT NULL AND measured_at IS NOT NULL"
+# A time that is no number, infinite or absurd places a result nowhere.
+USABLE = "coalesce(prb_id IS NOT NULL AND measured_at BETWEEN 0 AND 1e12, FALSE)"
 # Results of firmware before 4460 have no `type`.
 _KIND_OF_RECORD = """CASE WHEN type IS NOT NULL THEN lower(type) WHEN msm_name = 'Tdig' THEN 'dns'
     WHEN msm_name IS NOT NULL THEN lower(msm_name) WHEN endtime IS NOT NULL THEN 'traceroute'
@@ -201,13 +197,13 @@ def _read(
     reader = f"""read_json({quote(file.path)}, format = '{"newline_delimited" if lines else "array"}',
         compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
         {", ignore_errors = true" if lines else ""})"""
+    selection = _OWN_SELECTION[form].replace("{target}", target)
     con.execute(f"SET memory_limit = '{READING_MEMORY_LIMIT}'")
     try:
         con.execute(
             f"""COPY (
-                SELECT {number} AS file, prb_id, msm_id, {_KIND_OF_RECORD} AS kind, coalesce(af, pf) AS af,
-                    CASE WHEN timestamp BETWEEN 0 AND 1e12 THEN timestamp END AS measured_at,
-                    {_DESTINATION} AS destination, {_OWN_SELECTION[form].replace("{target}", target)}
+                SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
+                    coalesce(af, pf) AS af, {_DESTINATION} AS destination, {selection}
                 FROM {reader}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )

@@ -95,9 +95,9 @@ def chosen_targets(targets: Sequence[Target], af: int | None, address: str | Non
 def name_of(side: Side) -> str:
     """Name a run as the command line takes it, with its window."""
     run, window = side
-    return str(run.path) + (
-        "" if window == Window() else f"[{iso_time(window.start) or ''}..{iso_time(window.end) or ''}]"
-    )
+    if window == Window():
+        return str(run.path)
+    return f"{run.path}[{iso_time(window.start) or ''}..{iso_time(window.end) or ''}]"
 
 
 def label_of(side: Side) -> str:
