@@ -15,7 +15,7 @@ from catchment.errors import CatchmentError
 MEMORY_LIMIT = "400MB"
 """What sorting, joining and grouping may use; beyond it they spill to the temporary folder."""
 
-READING_MEMORY_LIMIT = "500MB"
+READING_MEMORY_LIMIT = "600MB"
 """The same while JSON is read. The reader's buffers count in full although few are touched: with less it idles."""
 
 MAXIMUM_THREADS = 8

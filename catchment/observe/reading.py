@@ -28,7 +28,7 @@ _MAGIC: tuple[tuple[bytes, Compression], ...] = (
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _EXCERPT = 120
-LONGEST_RECORD = 4 << 20
+LONGEST_RECORD = 2 << 20
 """Bytes. No result comes near it; longer ones need not be read, but must not stop the others."""
 
 _BLOCK = _BUFFER = 1 << 20
