@@ -26,6 +26,6 @@ def test_a_committed_run_derives_to_the_tables_stored(run: Path, tmp_path: Path)
     workflow.derive(again)
     for tier in ("observations", "assignments"):
         new, stored = (f"SELECT * FROM read_parquet('{folder / tier}/*.parquet')" for folder in (again, run))
-        assert duckdb.sql(f"{new} EXCEPT ALL {stored}").fetchall() == []
-        assert duckdb.sql(f"{stored} EXCEPT ALL {new}").fetchall() == []
+        assert duckdb.execute(f"{new} EXCEPT ALL {stored}").fetchall() == []
+        assert duckdb.execute(f"{stored} EXCEPT ALL {new}").fetchall() == []
     assert json.loads((again / "metrics.json").read_text()) == json.loads((run / "metrics.json").read_text())
