@@ -212,8 +212,9 @@ def results_root(given: Path | None) -> Path:
 
 def stored_runs(root: Path, campaign: str | None = None) -> list[Path]:
     """Return the complete runs below the root, each campaign's in the order in which they were measured."""
-    folders = sorted(file.parent for file in root.glob(f"{campaign or '*'}/*/{_METRICS}"))
-    return sorted(folders, key=lambda path: (path.parent.name, _measured_until(path), path.name))
+    folders = [file.parent for file in root.glob(f"{campaign or '*'}/*/{_METRICS}")]
+    whole = [folder for folder in folders if not folder.name.startswith(".")]  # hidden ones are still being built
+    return sorted(whole, key=lambda path: (path.parent.name, _measured_until(path), path.name))
 
 
 def _measured_until(path: Path) -> str:

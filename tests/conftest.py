@@ -10,10 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from catchment import workflow
 from catchment.store import Run
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("catchment", deadline=None)
+hypothesis.settings.load_profile("catchment")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "data" / "frankfurt"

@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     complete(tmp_path / "roots" / "aaa-last", "2026-11-03T00:00:00Z")
     complete(tmp_path / "roots" / "middle", "2026-11-02T00:00:00Z")
     complete(tmp_path / "other" / "one", "2026-11-02T00:00:00Z")
-    (tmp_path / "roots" / ".half.123.partial").mkdir()
+    complete(tmp_path / "roots" / ".half.123.partial", "2026-11-09T00:00:00Z")
     (tmp_path / "roots" / "half").mkdir()
     return tmp_path
 
