@@ -120,7 +120,8 @@ def runs(
     from catchment import store, workflow  # noqa: PLC0415
 
     found = workflow.list_runs(store.results_root(results), campaign)
-    _print({"runs": found}, "show_runs", as_json=as_json, part="runs")
+    _report(tuple(found["damaged"]))
+    _print(found, "show_runs", as_json=as_json, part="runs")
 
 
 @app.command()
@@ -156,6 +157,8 @@ def compare(
     after: Annotated[str, typer.Argument(metavar="AFTER", help=_RUN_HELP)],
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
+    start: From = None,
+    end: To = None,
     results: Root = None,
     as_json: Json = False,
 ) -> None:
@@ -167,7 +170,8 @@ def compare(
     from catchment import store, workflow  # noqa: PLC0415
 
     root = store.results_root(results)
-    numbers = workflow.compare_runs(store.find_run(before, root), store.find_run(after, root), by=by)
+    sides = [store.find_run(name, root, start, end) for name in (before, after)]
+    numbers = workflow.compare_runs(*sides, by=by)
     _report(numbers.pop("warnings"))
     _print(numbers, "show_comparison", as_json=as_json)
 
@@ -182,6 +186,8 @@ def map_(
         str | None, typer.Option("--region", help="world, a continent (africa, north-america, …) or W,S,E,N.")
     ] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    start: From = None,
+    end: To = None,
     results: Root = None,
     as_json: Json = False,
 ) -> None:
@@ -193,7 +199,7 @@ def map_(
     from catchment import store, workflow  # noqa: PLC0415
 
     root = store.results_root(results)
-    sides = [store.find_run(name, root) for name in (run, after) if name is not None]
+    sides = [store.find_run(name, root, start, end) for name in (run, after) if name is not None]
     with _progress() as progress:
         files = workflow.draw_map(sides, out, region=region, target=target, progress=progress)
     _print({"files": [str(file) for file in files]}, "show_files", as_json=as_json)
@@ -284,8 +290,10 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
+    from catchment.terminal import harmless  # noqa: PLC0415
+
     words = TextColumn("{task.description}", markup=False)
     columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=1)
-        yield lambda text, done: bars.update(task, description=text, completed=done)
+        yield lambda text, done: bars.update(task, description=harmless(text), completed=done)

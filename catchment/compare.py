@@ -24,7 +24,7 @@ _ASSIGNED = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
 _BOTH = f"""
     SELECT coalesce(b.vantage, a.vantage) AS vantage, b.site AS "from", a.site AS "to",
         b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
-        coalesce(b.verdict, 'no result') AS verdict_before, coalesce(a.verdict, 'no result') AS verdict_after,
+        coalesce(b.verdict, 'no-result') AS verdict_before, coalesce(a.verdict, 'no-result') AS verdict_after,
         coalesce(b.verdict IN ({_ASSIGNED}), FALSE) AS assigned_before,
         coalesce(a.verdict IN ({_ASSIGNED}), FALSE) AS assigned_after,
         coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,

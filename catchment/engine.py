@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ def connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         reason = str(error).splitlines()[0]
-        raise CatchmentError(f"out of room while working in {temporary}: {reason}: free some, or set TMPDIR") from error
+        advice = f"free some room, or set TMPDIR to a place with more than {temporary.parent}"
+        raise CatchmentError(f"{reason}: a file is missing or damaged, or there is no room: {advice}") from error
     finally:
         con.close()
 
@@ -45,9 +47,18 @@ def quote(text: str | Path) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def quote_path(path: Path) -> str:
+    """Return a path as an SQL literal for reading: DuckDB would take `run[2]` for a pattern, and read `run2`."""
+    return quote(_literally(path))
+
+
+def _literally(path: Path) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
 def parts(folder: Path) -> str:
     """Return the SQL that reads all Parquet parts of a tier."""
-    return f"read_parquet({quote(folder / '*.parquet')})"
+    return f"read_parquet({quote(_literally(folder) + '/*.parquet')})"
 
 
 def fill_table(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from catchment.engine import quote
+from catchment.engine import quote, quote_path
 from catchment.errors import InvalidFile
 from catchment.observe import Rejected, ResultFile, sniff
 from catchment.observe.reading import DAMAGED, open_bytes
@@ -124,11 +124,17 @@ def _probe_row(entry: Any) -> tuple[object, ...] | None:
     tags = entry["tags"] if isinstance(entry.get("tags"), list) else []
     slugs = [tag.get("slug") if isinstance(tag, dict) else tag for tag in tags]
     country = entry.get("country_code")
+    country = _text(country) if country and isinstance(country, str) else None
     return (
-        f"atlas:{entry['id']}", latitude, longitude, country if country and isinstance(country, str) else None,
-        _number(entry.get("asn_v4")), _number(entry.get("asn_v6")), [str(slug) for slug in slugs if slug],
+        f"atlas:{entry['id']}", latitude, longitude, country,
+        _number(entry.get("asn_v4")), _number(entry.get("asn_v6")), [_text(str(slug)) for slug in slugs if slug],
         bool(entry.get("is_anchor", False)),
     )  # fmt: skip
+
+
+def _text(value: str) -> str:
+    """Return a text without lone surrogates, which JSON may hold and no table can."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _number(value: object) -> int | None:
@@ -161,11 +167,12 @@ def write_vantage_points(con: duckdb.DuckDBPyConnection, probes: Probes, observa
         _fill_listed(con, probes)
     con.execute(
         f"""COPY (SELECT {selected(VANTAGE_POINTS)}
-            FROM (SELECT DISTINCT vantage FROM read_parquet({quote(observations)})) LEFT JOIN listed USING (vantage)
+            FROM (SELECT DISTINCT vantage FROM read_parquet({quote_path(observations)}))
+            LEFT JOIN listed USING (vantage)
             ORDER BY vantage)
         TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
     )
     found = con.execute(
-        f"""SELECT count(*) FROM read_parquet({quote(to)}) AS v ANTI JOIN listed USING (vantage)"""
+        f"""SELECT count(*) FROM read_parquet({quote_path(to)}) AS v ANTI JOIN listed USING (vantage)"""
     ).fetchall()
     return int(found[0][0])

@@ -116,8 +116,15 @@ def _target(
 
 
 def _site_set(con: duckdb.DuckDBPyConnection, service: Service | None, window: Window, kind: SiteSet) -> Numbers:
-    if kind is SiteSet.OBSERVED or service is None:
-        (sites,) = _row(con, "SELECT count(DISTINCT site) FROM of_target WHERE assigned")
+    if service is None:
+        sites = 0
+    elif kind is SiteSet.OBSERVED:
+        (sites,) = _row(
+            con,
+            f"""SELECT count(DISTINCT c.site) FROM candidates AS c
+                    JOIN tallies AS t USING (vantage, target, window_start)
+            WHERE t.service = {quote(service.name)} AND window_start = {window.start!r}""",
+        )
     else:
         sites = len(active_sites(service, window))
     return {"kind": kind.value, "sites": sites}
@@ -178,19 +185,21 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
             {_quantiles("rtt_ms_median", "assigned")}
         FROM of_target GROUP BY key ORDER BY n DESC, key"""
     ).fetchall()
-    shares: dict[str | None, Numbers] = {}
-    for key, site, count, members in con.execute(
-        f"""SELECT key, site, n, sum(n) OVER (PARTITION BY key) FROM (
-            SELECT {by} AS key, site, count(*) AS n FROM of_target WHERE assigned GROUP BY ALL)
-        ORDER BY n DESC, site"""
+    totals = {key: (count, assigned) for key, count, assigned, *_ in rows}
+    shares: dict[str | None, Numbers] = {key: {} for key in totals}
+    shares_assigned: dict[str | None, Numbers] = {key: {} for key in totals}
+    for key, site, count in con.execute(
+        f"""SELECT {by} AS key, site, count(*) AS n FROM of_target WHERE assigned GROUP BY ALL ORDER BY n DESC, site"""
     ).fetchall():
-        shares.setdefault(key, {})[site] = _share(count, int(members))
+        shares[key][site] = _share(count, totals[key][0])
+        shares_assigned[key][site] = _share(count, totals[key][1])
     return [
         {
             "key": key,
             "vantage_points": count,
             "assigned": assigned,
-            "shares": shares.get(key, {}),
+            "shares": shares[key],
+            "shares_assigned": shares_assigned[key],
             "rtt_ms": _named(quantiles),
         }
         for key, count, assigned, *quantiles in rows

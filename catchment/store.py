@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -36,6 +36,7 @@ VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS = "vantage_points", "observations", "a
 _PART = "part-0.parquet"
 _METRICS, _HEADER, _REJECTED = "metrics.json", "campaign.json", "rejected.ndjson"
 _DEFAULT_ROOT = "results"
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,8 @@ class Run:
         """Open the run in a folder. Raises InvalidRun where there is none, or it is not whole."""
         if not (path / _HEADER).is_file():
             raise InvalidRun(f"{path}: not a run (no {_HEADER}): `catchment runs` lists those stored")
-        if not is_complete(path):
-            raise InvalidRun(f"{path}: not complete (no {_METRICS}): `catchment derive {path}` rebuilds its tables")
+        if not is_complete(path) or not all((path / tier).is_dir() for tier in (OBSERVATIONS, ASSIGNMENTS)):
+            raise InvalidRun(f"{path}: not complete: `catchment derive {path}` rebuilds its tables")
         return cls(path=path, header=read_header(path))
 
     @cached_property
@@ -90,8 +91,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """Return the numbers of the run, as `catchment show --json` prints them."""
-        found: dict[str, Any] = json.loads((self.path / _METRICS).read_text(encoding="utf-8"))
-        return found
+        return _read_metrics(self.path)
 
     def _tier(self, name: str) -> duckdb.DuckDBPyRelation:
         return self.connection.sql(f"SELECT * FROM {parts(self.path / name)}")
@@ -105,6 +105,8 @@ def is_complete(path: Path) -> bool:
 def read_header(path: Path) -> Header:
     """Read what a run set out to measure. Raises InvalidRun where it was damaged or made by a later version."""
     file = path / _HEADER
+    if not file.is_file():
+        raise InvalidRun(f"{path}: not a run (no {_HEADER}): `catchment runs` lists those stored")
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
         if table["format"] != FORMAT:
@@ -154,6 +156,7 @@ def new_run(path: Path) -> Iterator[Path]:
     """
     if path.exists():
         raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
+    made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     building = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
@@ -162,6 +165,9 @@ def new_run(path: Path) -> Iterator[Path]:
         building.rename(path)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        for parent in made:  # after a failure, the folders made for the run are empty
+            with suppress(OSError):
+                parent.rmdir()
 
 
 @contextmanager
@@ -177,7 +183,7 @@ def new_tiers(run: Path) -> Iterator[Path]:
         for name in (OBSERVATIONS, ASSIGNMENTS):
             shutil.rmtree(run / name, ignore_errors=True)
             (building / name).rename(run / name)
-        for name in (_REJECTED, _METRICS):
+        for name in (_REJECTED, _HEADER, _METRICS):
             (building / name).replace(run / name)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -218,8 +224,20 @@ def stored_runs(root: Path, campaign: str | None = None) -> list[Path]:
 
 
 def _measured_until(path: Path) -> str:
-    found = json.loads((path / _METRICS).read_text(encoding="utf-8")).get("to")
-    return str(found)
+    try:
+        return str(_read_metrics(path).get("to"))
+    except InvalidRun:
+        return ""  # listed first; opening it says what is wrong
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((path / _METRICS).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise InvalidRun(f"{path / _METRICS}: damaged ({error}): `catchment derive {path}` rebuilds it") from error
+    return found
 
 
 def find_run(name: str, root: Path, start: str | None = None, end: str | None = None) -> tuple[Run, Window]:
@@ -229,6 +247,8 @@ def find_run(name: str, root: Path, start: str | None = None, end: str | None = 
     """
     text, window = split_window(name)
     if start is not None or end is not None:
+        if window != Window():
+            raise UnknownName(f"'{name}' has a window already: give it in brackets, or by --from and --to")
         window = window_between(start, end)
     return Run.open(find_folder(text, root)), window
 
@@ -274,11 +294,15 @@ def parse_time(text: str, day_of: datetime | None) -> datetime:
     """Read a time: ISO 8601 (UTC unless it says else), seconds since 1970, or a time of day."""
     try:
         if re.fullmatch(r"\d{9,}(\.\d+)?", text):
-            return datetime.fromtimestamp(float(text), UTC)
-        if day_of is not None and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?Z?", text):
+            found = datetime.fromtimestamp(float(text), UTC)
+        elif day_of is not None and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?Z?", text):
             time = datetime.fromisoformat(f"{day_of.date()}T{text.rstrip('Z').zfill(5)}").replace(tzinfo=UTC)
-            return time if time > day_of else time + timedelta(days=1)
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
+            found = time if time > day_of else time + timedelta(days=1)
+        else:
+            found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+            raise ValueError(f"year {found.year}")
+    except (ValueError, OverflowError, OSError) as error:
         raise UnknownName(f"'{text}' is not a time: write it like 2026-11-21T19:00Z") from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return found

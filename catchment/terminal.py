@@ -139,7 +139,7 @@ def show_files(found: Numbers) -> RenderableType:
 
 def _target_title(target: Numbers) -> Text:
     service = target["service"] or "no service"
-    return Text(f"{harmless(service)} at {target['target']} (IPv{target['af']})", style="bold cyan")
+    return Text(f"{harmless(service)} at {harmless(target['target'])} (IPv{target['af']})", style="bold cyan")
 
 
 def _sites_table(target: Numbers) -> Table:
@@ -210,7 +210,9 @@ def _notes(target: Numbers) -> Iterable[Text]:
         yield Text(f"{flips['flapping']} vantage points flap between sites, {flips['flips']} times in all.")
     for kind, name in (("outcomes", "DNS"), ("pings", "Ping"), ("traceroutes", "Traceroute")):
         if target[kind]:
-            yield Text(f"{name} results: " + ", ".join(f"{key} {count}" for key, count in target[kind].items()) + ".")
+            yield Text(
+                f"{name} results: " + ", ".join(f"{harmless(key)} {count}" for key, count in target[kind].items()) + "."
+            )
     known = {site["site"] for site in target["sites"]}
     strange = [entry for entry in target["identities"] if entry["text"].lower() not in known] if not known else []
     if strange:

@@ -74,6 +74,14 @@ def test_one_clean_answer_beside_a_mended_one_needs_no_flag(import_lines: Import
     assert row(run)["verdict"] == "ok"
 
 
+def test_the_verdict_and_the_rule_speak_of_the_same_answer(import_lines: Import) -> None:
+    at = {"dst_addr": "193.0.14.129"}
+    damaged = [dns_result(1, "ns1.nl-ams.k.rip.net", timestamp=NOON + n, **at) for n in range(2)]
+    run = import_lines(*damaged, dns_result(1, "ns1.nl-ams.k.ripe.net", timestamp=NOON + 9, **at), service="k-root")
+    found = row(run)
+    assert (found["verdict"], found["rule"], found["identity"]) == ("ok", "published-identity", "ns1.nl-ams.k.ripe.net")
+
+
 def test_answers_beat_failures(import_lines: Import) -> None:
     errors = [dns_error(1, timestamp=NOON + second) for second in range(5)]
     found = row(import_lines(*errors, dns_result(1, timestamp=NOON + 9)))

@@ -115,7 +115,7 @@ def test_show_has_every_key_of_the_contract(catchment: Catchment) -> None:
     [
         (("show", "nothing"), "there is no run or campaign 'nothing'"),
         (("show", "./nothing"), "not a run"),
-        (("derive", "./nothing"), "damaged"),
+        (("derive", "./nothing"), "not a run"),
         (("compare", "a", "b"), "there is no run or campaign 'a'"),
         (("import", "nothing.json", "--out", "x/y"), "no such file"),
         (("services", "show", "k-rot"), "did you mean 'k-root'?"),

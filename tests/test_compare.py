@@ -64,9 +64,9 @@ def test_only_vantage_points_assigned_on_both_sides_are_compared_and_the_others_
     found = compared(before, after)
     assert (found["paired"], found["moved"], found["only_before"], found["only_after"]) == (1, 1, 2, 2)
     assert found["excluded"] == {
-        "after: no result": 1,
+        "after: no-result": 1,
         "after: timeout": 1,
-        "before: no result": 1,
+        "before: no-result": 1,
         "before: timeout": 1,
         "before: timeout, after: intercepted-foreign-identity": 1,
     }

@@ -112,7 +112,9 @@ def test_groups_add_up_to_all_vantage_points(
     groups = only_target(workflow.show(sample["before"], by=by))["groups"]
     assert {group["key"]: group["vantage_points"] for group in groups} == counted
     for group in groups:
-        assert sum(group["shares"].values()) == pytest.approx(1 if group["assigned"] else 0, abs=1e-4)
+        share = group["assigned"] / group["vantage_points"]
+        assert sum(group["shares"].values()) == pytest.approx(share, abs=1e-4)
+        assert sum(group["shares_assigned"].values()) == pytest.approx(1 if group["assigned"] else 0, abs=1e-4)
 
 
 def test_outcomes_and_identities_count_every_answer(import_lines: Callable[..., Run]) -> None:

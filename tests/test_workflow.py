@@ -6,6 +6,7 @@ import bz2
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import zstandard
 
 from catchment import workflow
 from catchment.errors import CatchmentError, InvalidFile, InvalidRun, UnknownName
-from catchment.model import Window
+from catchment.model import Grouping, SiteSet, Window
 from catchment.store import Run
 from tests.atlas_results import NOON, dns_result, place
 from tests.conftest import EXAMPLE_SERVICE, SAMPLE
@@ -117,7 +118,7 @@ def test_a_file_that_holds_no_results_is_one_line_and_leaves_nothing(
         bring(file, tmp_path / "results" / "run")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert list((tmp_path / "results").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_one_unusable_file_among_many_is_set_aside_and_kept(tmp_path: Path) -> None:
@@ -256,3 +257,51 @@ def test_each_target_has_a_map_of_its_own(import_lines: Import, tmp_path: Path) 
     )
     files = workflow.draw_map([(run, Window())], tmp_path / "map.png")
     assert [file.name for file in files] == ["map-193.0.14.129.png", "map-2001-7fd--1.png"]
+
+
+def test_a_path_is_never_read_as_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "in[1].json").write_bytes(lines(dns_result(1)))
+    (tmp_path / "in1.json").write_bytes(lines(dns_result(1), dns_result(2)))
+    done = bring(tmp_path / "in[1].json", tmp_path / "run[2]")
+    bring(tmp_path / "in1.json", tmp_path / "run2")
+    assert done.reading.records == 1
+    numbers = workflow.show(Run.open(tmp_path / "run[2]"), by=Grouping.SITE)
+    assert numbers["targets"][0]["vantage_points"]["total"] == 1
+
+
+def test_a_raw_file_with_a_hidden_name_is_derived_too(tmp_path: Path) -> None:
+    (tmp_path / ".hidden.json").write_bytes(lines(dns_result(1)))
+    bring(tmp_path / ".hidden.json", tmp_path / "run")
+    before = contents(tmp_path / "run")
+    workflow.derive(tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_pipe_is_refused_in_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidFile, match="not a file but a folder, pipe or device"):
+        bring(tmp_path / "pipe", tmp_path / "run")
+
+
+def test_a_window_that_holds_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="no result lies in the window"):
+        bring(SAMPLE / "before.ndjson.gz", tmp_path / "run", cut=Window(start=4e9))
+
+
+def test_a_run_with_damaged_numbers_is_named_and_the_others_are_listed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        bring(SAMPLE / "before.ndjson.gz", tmp_path / "campaign" / name)
+    (tmp_path / "campaign" / "a" / "metrics.json").write_text("{")
+    listed = workflow.list_runs(tmp_path)
+    assert [run["run"] for run in listed["runs"]] == ["b"]
+    assert "catchment derive" in listed["damaged"][0]
+    with pytest.raises(InvalidRun, match="damaged"):
+        workflow.show(Run.open(tmp_path / "campaign" / "a"))
+
+
+def test_observed_sites_include_those_that_answered_only_sometimes(import_lines: Import) -> None:
+    ber = "ber1.example-dns.net"
+    answers = [dns_result(1, timestamp=NOON + n) for n in range(3)]
+    run = import_lines(*answers, dns_result(1, ber, timestamp=NOON + 9), probes=[place(1, 52.5, 13.4)])
+    target = workflow.show(run, site_set=SiteSet.OBSERVED)["targets"][0]
+    assert (target["site_set"]["sites"], target["closest_hit"]) == (2, 0.0)

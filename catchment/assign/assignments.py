@@ -85,11 +85,13 @@ _CANDIDATES = """
 _NAMES = """
     SELECT * FROM (
         SELECT *, row_number() OVER (
-            PARTITION BY vantage, target, window_start, outcome, site ORDER BY answers DESC, identity) AS place
+            PARTITION BY vantage, target, window_start, outcome, site
+            ORDER BY repaired, answers DESC, identity) AS place
         FROM (
-            SELECT vantage, target, window_start, outcome, site, identity, server, rule, sum(observations) AS answers
+            SELECT vantage, target, window_start, outcome, site, identity, server, rule, repaired,
+                sum(observations) AS answers
             FROM judged_equal WHERE outcome IN ('identified', 'unknown', 'foreign')
-            GROUP BY vantage, target, window_start, outcome, site, identity, server, rule))
+            GROUP BY vantage, target, window_start, outcome, site, identity, server, rule, repaired))
     WHERE place = 1"""
 
 # Only vantage points that saw two sites can flip, so only their answers are put in order.

@@ -49,7 +49,9 @@ def find_nearest(
             sites = [site for site in active_sites(service, window) if site.latitude is not None]
             if site_set is SiteSet.OBSERVED:
                 rows = con.execute(
-                    "SELECT DISTINCT site FROM reached WHERE service = ? AND window_start = ?",
+                    """SELECT DISTINCT c.site FROM candidates AS c
+                    JOIN tallies AS t USING (vantage, target, window_start)
+                    WHERE c.site IS NOT NULL AND t.service = ? AND window_start = ?""",
                     [service.name, window.start],
                 ).fetchall()
                 seen = {code for (code,) in rows}
@@ -80,7 +82,8 @@ def find_nearest(
 def active_sites(service: Service, window: Window) -> list[Site]:
     """Return the sites that the service lists as active at some time in the window."""
     first = None if window.start is None else datetime.datetime.fromtimestamp(window.start, datetime.UTC).date()
-    last = None if window.end is None else datetime.datetime.fromtimestamp(window.end, datetime.UTC).date()
+    # The end itself is left out: a window that ends at midnight does not touch the day that begins then.
+    last = None if window.end is None else datetime.datetime.fromtimestamp(window.end - 0.001, datetime.UTC).date()
     return [
         site
         for site in service.sites

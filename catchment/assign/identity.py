@@ -32,14 +32,14 @@ class Identified:
 def identify(service: Service, identities: Iterable[str]) -> list[Identified]:
     """Decide each identity once: published, then by pattern and code, then repaired; letter case does not count."""
     published = {text.casefold(): site for site in service.sites for text in site.identities}
-    by_code = {code: site for site in service.sites for code in (site.code, *site.codes)}
+    by_code = {code.casefold(): site for site in service.sites for code in (site.code, *site.codes)}
     by_town = {(site.country, site.town.casefold()): site for site in service.sites}
     patterns = [(re.compile(pattern.regex, re.IGNORECASE), pattern.codes) for pattern in service.patterns]
 
     def decide(identity: str) -> Identified:
         text = identity.casefold()
         matches = ((expression.fullmatch(text), codes) for expression, codes in patterns)
-        match, codes = next(((found, codes) for found, codes in matches if found), (None, None))
+        match, codes = next(((found, codes) for found, codes in matches if found and found["site"]), (None, None))
         server = match.groupdict().get("server") if match else None
         site = published.get(text)
         if site is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from catchment.engine import quote
+from catchment.engine import quote, quote_path
 from catchment.errors import InvalidFile
 from catchment.model import Service, Window
 from catchment.observe.dictionaries import make_dictionaries
@@ -122,7 +122,7 @@ def observe(
     if not tables:
         raise InvalidFile(_nothing_usable(files, records, named, other_types))
     counted = con.execute(
-        f"""SELECT kind, count(*), count(*) FILTER (service IS NULL) FROM read_parquet({quote(to)})
+        f"""SELECT kind, count(*), count(*) FILTER (service IS NULL) FROM read_parquet({quote_path(to)})
         GROUP BY kind ORDER BY kind"""
     ).fetchall()
     return Reading(
@@ -187,7 +187,7 @@ def _view_items(con: duckdb.DuckDBPyConnection, tables: dict[Form, list[Path]]) 
     """Define the views `items`, a row for each item of the staged results, and `records`, a row for each result."""
     items, records = [], []
     for number, (form, paths) in enumerate(tables.items()):
-        listed = ", ".join(quote(path) for path in paths)
+        listed = ", ".join(quote_path(path) for path in paths)
         con.execute(
             f"""CREATE TEMP VIEW staged{number} AS SELECT *, file_row_number + 1 AS record
             FROM read_parquet([{listed}], file_row_number = true) WHERE {USABLE} AND kind = '{form.kind}'"""

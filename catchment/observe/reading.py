@@ -63,6 +63,8 @@ class Rejected:
 
 def sniff(path: Path, name: str | None = None) -> ResultFile:
     """Tell what a file is by its first bytes. Raises InvalidFile where it is empty or cannot be opened."""
+    if path.exists() and not path.is_file():
+        raise InvalidFile(f"{path}: not a file but a folder, pipe or device: write it to a file first")
     try:
         with path.open("rb") as stream:
             head = stream.read(4)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote
+from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote, quote_path
 from catchment.model import Kind
 from catchment.observe.message import KEY_START
 from catchment.observe.reading import LONGEST_RECORD, ResultFile, mentions, rewrite_as_lines
@@ -151,7 +151,7 @@ def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder
     _read(con, file, Form.DNS, table, number)
     counted = con.execute(
         f"""SELECT kind, {USABLE} AS usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
-        FROM read_parquet({quote(table)}) GROUP BY ALL ORDER BY ALL"""
+        FROM read_parquet({quote_path(table)}) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     usable = {kind: count for kind, good, count, _ in counted if good}
     tables: dict[Form, Path] = {}
@@ -164,7 +164,7 @@ def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder
     rejected: list[tuple[int]] = []
     if any(not good for _, good, *_ in counted):
         rejected = con.execute(
-            f"""SELECT file_row_number + 1 FROM read_parquet({quote(table)}, file_row_number = true)
+            f"""SELECT file_row_number + 1 FROM read_parquet({quote_path(table)}, file_row_number = true)
             WHERE NOT ({USABLE}) ORDER BY 1"""
         ).fetchall()
     return Staged(
@@ -181,7 +181,7 @@ def _canonical_target(con: duckdb.DuckDBPyConnection, table: Path) -> str:
     Hops come in canonical form; the target may stand as somebody typed it, 2001:DB8:0:0::1.
     """
     found = con.execute(
-        f"SELECT DISTINCT destination FROM read_parquet({quote(table)}) WHERE kind = 'traceroute' ORDER BY 1"
+        f"SELECT DISTINCT destination FROM read_parquet({quote_path(table)}) WHERE kind = 'traceroute' ORDER BY 1"
     ).fetchall()
     forms = {text: canonical_address(text) or text for (text,) in found if text is not None}
     cases = [f"WHEN {quote(text)} THEN {quote(form)}" for text, form in forms.items() if text != form]
@@ -194,7 +194,7 @@ def _read(
     columns = _EVERY_KIND | _OWN_COLUMNS[form]
     declared = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
     lines = file.layout == "ndjson"
-    reader = f"""read_json({quote(file.path)}, format = '{"newline_delimited" if lines else "array"}',
+    reader = f"""read_json({quote_path(file.path)}, format = '{"newline_delimited" if lines else "array"}',
         compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
         {", ignore_errors = true" if lines else ""})"""
     selection = _OWN_SELECTION[form].replace("{target}", target)

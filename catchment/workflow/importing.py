@@ -16,7 +16,7 @@ import duckdb
 import catchment
 from catchment import store
 from catchment.assign import assign
-from catchment.engine import parts, quote
+from catchment.engine import parts, quote, quote_path
 from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import measure
@@ -96,13 +96,12 @@ def derive(path: Path, *, service: str | None = None, progress: Progress = lambd
         kept = tuple(held for held in header.services if held.name != other.name)
         header = replace(header, services=(*kept, other))
     with workbench() as (con, temporary), store.new_tiers(path) as folder:
-        named = find_files([store.raw_folder(path)])
+        named = find_files(sorted(store.raw_folder(path).iterdir()))
         reading, unusable = _observe(con, temporary, named, folder, header, progress)
         if service is not None:
             header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
         _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress)
-        if service is not None:
-            store.write_header(path, header)
+        store.write_header(folder, header)
     warnings = _warnings(reading, unusable, header, None, 0)
     return Imported(run=path, reading=reading, targets=header.targets, warnings=tuple(warnings))
 
@@ -124,7 +123,7 @@ def _observe(
     def done(file: ResultFile) -> None:
         nonlocal read
         read += sizes[file.name]
-        progress(f"read {file.name}", _READ * read / sum(sizes.values()))
+        progress(f"read {file.name}", _READ * read / max(1, sum(sizes.values())))
 
     progress(f"reading {len(files)} file{'s' if len(files) > 1 else ''} of results", 0)
 
@@ -136,7 +135,7 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
     """Name the targets that were measured: the addresses of the services, or any, where no identity needs a service."""
     found = con.execute(
         f"""SELECT service, target, count(*), count(*) FILTER (WHERE identity IS NOT NULL)
-        FROM read_parquet({quote(observations)}) WHERE target IS NOT NULL GROUP BY ALL ORDER BY 3 DESC, 2"""
+        FROM read_parquet({quote_path(observations)}) WHERE target IS NOT NULL GROUP BY ALL ORDER BY 3 DESC, 2"""
     ).fetchall()
     ours = sorted((service, address) for service, address, _, _ in found if service is not None)
     if ours:
@@ -144,6 +143,8 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
         services = tuple(known.get(name) or bundled_service(name) for name in sorted({name for name, _ in ours}))
         targets = tuple(Target(service=service, address=address) for service, address in ours)
         return replace(header, services=services, targets=targets)
+    if not found:
+        raise InvalidFile("no result lies in the window, or none tells its target: widen --from and --to")
     most = ", ".join(f"{address} ({count} results)" for _, address, count, _ in found[:_MENTIONED])
     if header.services:
         name = header.services[0].name

@@ -8,7 +8,7 @@ from typing import Any
 from catchment import compare as comparing
 from catchment import store
 from catchment.campaign import digest
-from catchment.errors import UnknownName
+from catchment.errors import InvalidRun, UnknownName
 from catchment.metrics import Numbers, measure
 from catchment.model import Grouping, SiteSet, Window
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
@@ -67,23 +67,29 @@ def compare_runs(
     }
 
 
-def list_runs(root: Path, campaign: str | None = None) -> list[dict[str, Any]]:
-    """Return the stored runs, each campaign's in the order in which they were measured."""
-    found = []
+def list_runs(root: Path, campaign: str | None = None) -> Numbers:
+    """Return the stored runs, each campaign's in the order in which they were measured, and what is damaged."""
+    found: list[dict[str, Any]] = []
+    damaged: list[str] = []
     for path in store.stored_runs(root, campaign):
-        run = store.Run.open(path)
-        counts = [target["vantage_points"] for target in run.metrics["targets"]]
+        try:
+            run = store.Run.open(path)
+            metrics = run.metrics
+        except InvalidRun as error:
+            damaged.append(str(error))
+            continue
+        counts = [target["vantage_points"] for target in metrics["targets"]]
         found.append(
             {
                 "campaign": path.parent.name,
                 "run": path.name,
                 "path": str(path),
                 "platform": run.header.platform,
-                "from": run.metrics["from"],
-                "to": run.metrics["to"],
+                "from": metrics["from"],
+                "to": metrics["to"],
                 "vantage_points": max((count["total"] for count in counts), default=0),
                 "assigned": max((count["assigned"] for count in counts), default=0),
                 "targets": [f"{target.service or 'no service'} {target.address}" for target in run.header.targets],
             }
         )
-    return found
+    return {"runs": found, "damaged": damaged}
