@@ -59,9 +59,10 @@ def import_results(
     with store.new_run(out) as folder, ThreadPoolExecutor(max_workers=1) as beside:
         raw = store.raw_folder(folder)
         raw.mkdir()
-        listing = beside.submit(lambda: Probes() if probes is None else read_probes(probes))
-        beside.submit(import_module, "pyproj")  # 0.2 s with NumPy, which pass while DuckDB reads
+        # Copying first: it leaves the interpreter free, and what does not comes when DuckDB is reading.
         copies = [beside.submit(shutil.copyfile, path, raw / name) for path, name in named]
+        listing = beside.submit(lambda: Probes() if probes is None else read_probes(probes))
+        beside.submit(import_module, "pyproj")  # 0.2 s with NumPy
         header = store.Header(
             campaign=out.absolute().parent.name,
             platform="import",
