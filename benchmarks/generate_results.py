@@ -1,6 +1,6 @@
 """Write a large NDJSON file of made-up RIPE Atlas DNS results, and the probe list that goes with it.
 
-    python benchmarks/generate_results.py --megabytes 500 /tmp/results.ndjson /tmp/probes.json
+    python benchmarks/generate_results.py --megabytes 500 results.ndjson probes.json
 
 The mix follows what real recordings hold: hostname.bind answers of K-root, `resultset` entries, results with no
 `answers` (only the message, `abuf`), TXT data as a plain string (firmware up to 4720) and as a list, timeouts and other

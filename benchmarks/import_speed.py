@@ -1,7 +1,7 @@
 """Time `catchment import` against the same file read by orjson.loads and by ripe.atlas.sagan, in one run.
 
-    python benchmarks/generate_results.py --megabytes 500 /tmp/results.ndjson /tmp/probes.json
-    python benchmarks/import_speed.py /tmp/results.ndjson /tmp/probes.json
+    python benchmarks/generate_results.py --megabytes 500 results.ndjson probes.json
+    python benchmarks/import_speed.py results.ndjson probes.json
 
 The import is a whole process: start-up, reading, assignment, metrics, all files written. orjson reads every line on one
 core and keeps nothing. sagan reads a sample of lines (it would take minutes) and gives what the import needs of each
