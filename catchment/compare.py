@@ -6,27 +6,25 @@ Only vantage points assigned on both sides are compared; the others are counted,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import duckdb
 
 from catchment.engine import fill_table
 from catchment.geo import CONTINENT_OF
-from catchment.metrics import Numbers
-from catchment.model import ASSIGNED, Grouping, Target
+from catchment.metrics import ASSIGNED_LIST, Numbers, rounded, share_of
+from catchment.model import Grouping, Target
 
 TargetPair = tuple[Target, Target]
 
 _NAMED_MOVES = 3
-_ASSIGNED = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
 # One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `continents`, and
 # `vantage_points` (of both runs, the later place of each).
 _BOTH = f"""
     SELECT coalesce(b.vantage, a.vantage) AS vantage, b.site AS "from", a.site AS "to",
         b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
         coalesce(b.verdict, 'no-result') AS verdict_before, coalesce(a.verdict, 'no-result') AS verdict_after,
-        coalesce(b.verdict IN ({_ASSIGNED}), FALSE) AS assigned_before,
-        coalesce(a.verdict IN ({_ASSIGNED}), FALSE) AS assigned_after,
+        coalesce(b.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_before,
+        coalesce(a.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_after,
         coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,
         CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn,
         v.country, c.continent
@@ -86,7 +84,7 @@ def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Groupi
         "only_before": only_before,
         "only_after": only_after,
         "moved": moved,
-        "moved_share": _share(moved, paired),
+        "moved_share": share_of(moved, paired),
         "moved_flapping": moved_flapping,
         "total_variation": _total_variation(con),
         "moves": _moves(con),
@@ -108,7 +106,7 @@ def _moves(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
         FROM paired WHERE moved GROUP BY "from", "to" ORDER BY n DESC, "from", "to" """
     ).fetchall()
     keys = ("from", "to", "vantage_points", "rtt_ms_before", "rtt_ms_after")
-    return [dict(zip(keys, map(_rounded, row), strict=True)) for row in rows]
+    return [dict(zip(keys, map(rounded, row), strict=True)) for row in rows]
 
 
 def _sites(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
@@ -135,7 +133,7 @@ def _total_variation(con: duckdb.DuckDBPyConnection) -> float | None:
             GROUP BY site)"""
     ).fetchall()[0]
     (paired,) = con.execute("SELECT count(*) FROM paired").fetchall()[0]
-    return None if half is None else _rounded(half / paired)
+    return None if half is None else rounded(half / paired)
 
 
 def _latency(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
@@ -146,9 +144,9 @@ def _latency(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
     ).fetchall()[0]
     return {
         "vantage_points": count,
-        "before": _rounded(before),
-        "after": _rounded(after),
-        "change": _rounded(change),
+        "before": rounded(before),
+        "after": rounded(after),
+        "change": rounded(change),
     }
 
 
@@ -175,8 +173,8 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
             "key": key,
             "paired": paired,
             "moved": moved,
-            "moved_share": _share(moved, paired),
-            "rtt_ms": {"before": _rounded(before), "after": _rounded(after)},
+            "moved_share": share_of(moved, paired),
+            "rtt_ms": {"before": rounded(before), "after": rounded(after)},
         }
         for key, paired, moved, before, after in rows
     ]
@@ -204,11 +202,3 @@ def summary(found: Numbers) -> str:
     return f"{moved} of {paired} vantage points moved ({100 * moved / paired:.1f} %): {top}{others}{rtt}." + (
         unpaired if found["only_before"] or found["only_after"] else ""
     )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value

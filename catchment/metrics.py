@@ -21,12 +21,13 @@ from catchment.model import ASSIGNED, PLACED, Grouping, Kind, Service, SiteSet, 
 Numbers = dict[str, Any]
 
 _TOP_IDENTITIES = 50
-_ASSIGNED = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
+ASSIGNED_LIST = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
+"""The verdicts whose site counts, as SQL lists them."""
 _PLACED = ", ".join(f"'{verdict}'" for verdict in PLACED)
 # One row for each vantage point of the target and window, with what groups are made by. Reads `assignments`,
 # `vantage_points` and `continents`.
 _JOINED = f"""
-    SELECT a.*, a.verdict IN ({_ASSIGNED}) AS assigned,
+    SELECT a.*, a.verdict IN ({ASSIGNED_LIST}) AS assigned,
         a.verdict IN ({_PLACED}) AND a.nearest_km IS NOT NULL AND a.distance_km IS NOT NULL AS placed,
         v.country, CAST(CASE WHEN a.af = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn, c.continent
     FROM assignments AS a
@@ -102,7 +103,7 @@ def _target(
         **_outcomes(con, target, window),
         **_identities(con, target, window),
         "sites": _sites(con, service, total, assigned),
-        "closest_hit": _share(hits, placed),
+        "closest_hit": share_of(hits, placed),
         "rtt_ms": _spread(con, "rtt_ms_median", "assigned"),
         "distance_vantage_points": placed,
         "geographic_inflation_ms": _spread(con, _GEOGRAPHIC, "placed", mean=True),
@@ -171,8 +172,8 @@ def _sites(con: duckdb.DuckDBPyConnection, service: Service | None, total: int, 
             "town": known[code].town if code in known else None,
             "country": known[code].country if code in known else None,
             "vantage_points": count,
-            "share": _share(count, total),
-            "share_assigned": _share(count, assigned),
+            "share": share_of(count, total),
+            "share_assigned": share_of(count, assigned),
             "rtt_ms": _named(quantiles),
         }
         for code, count, *quantiles in rows
@@ -191,8 +192,8 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
     for key, site, count in con.execute(
         f"""SELECT {by} AS key, site, count(*) AS n FROM of_target WHERE assigned GROUP BY ALL ORDER BY n DESC, site"""
     ).fetchall():
-        shares[key][site] = _share(count, totals[key][0])
-        shares_assigned[key][site] = _share(count, totals[key][1])
+        shares[key][site] = share_of(count, totals[key][0])
+        shares_assigned[key][site] = share_of(count, totals[key][1])
     return [
         {
             "key": key,
@@ -209,7 +210,7 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
 def _spread(con: duckdb.DuckDBPyConnection, value: str, condition: str, *, mean: bool = False) -> Numbers:
     found = list(_row(con, f"SELECT {_quantiles(value)}, avg({value}) FROM of_target WHERE {condition}"))
     average = found.pop()
-    return _named(found) | ({"mean": _rounded(average)} if mean else {})
+    return _named(found) | ({"mean": rounded(average)} if mean else {})
 
 
 def _quantiles(value: str, condition: str = "TRUE") -> str:
@@ -220,15 +221,17 @@ def _quantiles(value: str, condition: str = "TRUE") -> str:
 
 
 def _named(quantiles: Sequence[float | None]) -> Numbers:
-    return {name: _rounded(value) for (name, _), value in zip(_QUARTILES, quantiles, strict=True)}
+    return {name: rounded(value) for (name, _), value in zip(_QUARTILES, quantiles, strict=True)}
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+def rounded(value: Any) -> Any:
+    """Round a float to 6 digits, so that parallel sums give the same text each time; leave all else as it is."""
+    return round(value, 6) if isinstance(value, float) else value
 
 
-def _share(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
+def share_of(part: int, whole: int) -> float | None:
+    """Return a part of a whole, rounded; None of nothing."""
+    return rounded(part / whole) if whole else None
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.model import ASSIGNED
 
 _BAR = 24
 _MOST_IDENTITIES = 10
 _MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
-_ASSIGNED = ("ok", "repaired", "impossible-rtt", "mislocated")
 
 
 def harmless(text: object) -> str:
@@ -164,7 +164,7 @@ def _sites_table(target: Numbers) -> Table:
         share = count / counts["total"]
         _add_row(table, "…", f"{len(more)} more sites", str(count), _percent(share), _bar(share))
     for verdict, count in counts["verdicts"].items():
-        if verdict not in _ASSIGNED:
+        if verdict not in ASSIGNED:
             share = count / counts["total"]
             _add_row(
                 table, Text("–", style="dim"), Text(verdict, style="yellow"), str(count), _percent(share), _bar(share)
