@@ -15,3 +15,11 @@ class UnknownName(CatchmentError):
 
 class InvalidRun(CatchmentError):
     """A stored run is missing, incomplete or already there: name another, or make it anew."""
+
+
+class PlatformFailed(CatchmentError):
+    """A platform could not be reached, or refused: mend the key, the campaign or the network, then go on."""
+
+
+class Interrupted(CatchmentError):
+    """The user stopped a run that can be gone on with."""

@@ -21,7 +21,9 @@ IMPOSSIBLE_KM_PER_MS = 102.1
 IMPOSSIBLE_SLACK_KM = 100.0
 """How far the places of a vantage point and a site may be wrong together before an answer is called impossible."""
 
-_MEAN_RADIUS_KM = 6371.0088
+MEAN_RADIUS_KM = 6371.0088
+"""Of the Earth, for great circles."""
+
 # Between any two points, geodesic / great-circle distance lies in [0.99442, 1.00449]. A site whose great circle is more
 # than the quotient of the two (1.0102) times the shortest one cannot be the nearest; 1.0115 leaves room for rounding.
 _AMBIGUOUS_RATIO = 1.0115
@@ -64,7 +66,7 @@ def nearest(
     for start in range(0, len(latitudes), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         cosines = _unit_vectors(latitudes[chunk], longitudes[chunk]) @ site_vectors.T
-        arcs_km = np.arccos(np.clip(cosines, -1, 1)) * _MEAN_RADIUS_KM
+        arcs_km = np.arccos(np.clip(cosines, -1, 1)) * MEAN_RADIUS_KM
         index[chunk] = np.argmin(arcs_km, axis=1)
         limit_km = arcs_km.min(axis=1) * _AMBIGUOUS_RATIO + _AMBIGUOUS_SLACK_KM
         rivals = arcs_km <= limit_km[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -81,18 +81,24 @@ def read_probes(path: Path) -> Probes:
             text = stream.read().decode("utf-8-sig", errors="replace")
     except DAMAGED as error:
         raise InvalidFile(f"{path}: damaged {file.compression} file: fetch it again") from error
+    probes = probes_in(_entries(text, path))
+    if not probes.rows:
+        raise InvalidFile(
+            f"{path}: no probe in it has an id: name a probe list of RIPE Atlas (its archive, or the API's)"
+        )
+    return probes
+
+
+def probes_in(entries: Iterable[Any]) -> Probes:
+    """Return the probe objects of RIPE Atlas, in either shape, as rows of schemas.VANTAGE_POINTS."""
     rows: dict[int, tuple[object, ...]] = {}
     unusable = 0
-    for entry in _entries(text, path):
+    for entry in entries:
         row = _probe_row(entry)
         if row is None:
             unusable += 1
         else:
             rows[entry["id"]] = row
-    if not rows:
-        raise InvalidFile(
-            f"{path}: no probe in it has an id: name a probe list of RIPE Atlas (its archive, or the API's)"
-        )
     return Probes(rows=tuple(rows.values()), unusable=unusable)
 
 
@@ -158,6 +164,17 @@ def _fill_listed(con: duckdb.DuckDBPyConnection, probes: Probes) -> None:
         f"INSERT INTO listed SELECT * REPLACE (string_split(nullif(tags, ''), '{_TAG_BREAK}') AS tags) FROM arrays"
     )
     con.unregister("arrays")
+
+
+def write_asked(con: duckdb.DuckDBPyConnection, probes: Probes, to: Path) -> None:
+    """Write where the vantage points are that a campaign asks."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE listed ({declared(VANTAGE_POINTS)})")
+    if probes.rows:
+        _fill_listed(con, probes)
+    con.execute(
+        f"""COPY (SELECT {selected(VANTAGE_POINTS)} FROM listed ORDER BY vantage)
+        TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
+    )
 
 
 def write_vantage_points(con: duckdb.DuckDBPyConnection, probes: Probes, observations: Path, to: Path) -> int:

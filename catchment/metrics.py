@@ -82,14 +82,22 @@ def _target(
     by: Grouping | None,
     site_set: SiteSet,
 ) -> Numbers:
-    con.execute(f"CREATE OR REPLACE TEMP VIEW of_target AS SELECT * FROM joined WHERE target = {quote(target.address)}")
+    # Shares are of those with a result; who never reported is counted among the verdicts only.
+    con.execute(
+        f"""CREATE OR REPLACE TEMP VIEW of_target AS
+        SELECT * FROM joined WHERE target = {quote(target.address)} AND verdict <> '{Verdict.NO_RESULT}'"""
+    )
     total, assigned, placed, hits, flapping, flips = _row(
         con,
         """SELECT count(*), count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE placed),
             count(*) FILTER (WHERE placed AND site = nearest_site), count(*) FILTER (WHERE flips > 0),
             coalesce(sum(flips), 0) FROM of_target""",
     )
-    verdicts = dict(con.execute("SELECT verdict, count(*) FROM of_target GROUP BY verdict").fetchall())
+    verdicts = dict(
+        con.execute(
+            f"SELECT verdict, count(*) FROM joined WHERE target = {quote(target.address)} GROUP BY verdict"
+        ).fetchall()
+    )
     found: Numbers = {
         "service": target.service,
         "target": target.address,

@@ -15,6 +15,7 @@ import pytest
 
 from catchment import workflow
 from catchment.store import Run
+from tests.atlas_server import Bench, make_bench
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("catchment", deadline=None)
@@ -85,3 +86,9 @@ def catchment(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         )
 
     return run
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return what tests against servers on loopback need."""
+    return make_bench(tmp_path)

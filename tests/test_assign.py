@@ -9,6 +9,7 @@ from catchment.assign import RULES
 from catchment.model import Verdict
 from catchment.store import Run
 from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
 FRA, BER, SIN = "fra1.example-dns.net", "ber1.example-dns.net", "sin1.example-dns.net"
@@ -197,6 +198,31 @@ def test_impossible_on_two_targets_means_mislocated(import_lines: Import, tmp_pa
         ("atlas:2", "192.0.2.53", "impossible-rtt"),
         ("atlas:2", "192.0.2.54", "ok"),
     ]
+
+
+def test_an_answer_out_of_a_cache_nearby_accuses_the_answer_and_not_the_place(
+    import_lines: Import, tmp_path: Any
+) -> None:
+    service = tmp_path / "two.toml"
+    service.write_text(
+        EXAMPLE_SERVICE.read_text().replace(
+            'addresses = [{ address = "192.0.2.53" }]',
+            'addresses = [{ address = "192.0.2.53" }, { address = "192.0.2.54" }]',
+        )
+    )
+    other = {"dst_addr": "192.0.2.54"}
+    run = import_lines(
+        *(
+            result
+            for at in ({}, other)
+            for result in (dns_result(1, SIN, rtt_ms=5.0, **at), ping_result(1, 12.0, **at))
+        ),
+        *(result for at in ({}, other) for result in (dns_result(2, SIN, rtt_ms=5.0, **at), ping_result(2, 4.5, **at))),
+        probes=[place(1), place(2)],
+        service=str(service),
+    )
+    verdicts = sorted({(entry["vantage"], entry["verdict"]) for entry in run.assignments.to_dicts()})
+    assert verdicts == [("atlas:1", "impossible-rtt"), ("atlas:2", "mislocated")]
 
 
 def test_the_nearest_site_is_one_that_was_active(import_lines: Import, tmp_path: Any) -> None:

@@ -1,8 +1,18 @@
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from catchment.campaign import digest, load_campaign, load_service, service_from, service_table
+from catchment.campaign import (
+    campaign_from,
+    campaign_table,
+    digest,
+    load_campaign,
+    load_service,
+    service_from,
+    service_table,
+)
 from catchment.errors import InvalidFile
 from catchment.model import Kind
 from tests.conftest import EXAMPLE_SERVICE, ROOT
@@ -94,6 +104,60 @@ def test_a_misspelt_key_of_a_campaign_names_the_nearest(tmp_path: Path) -> None:
 def test_a_campaign_without_targets_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile, match="'targets' is empty"):
         load_campaign(write(tmp_path, 'name = "x"\nplatform = "atlas"\ntargets = []'))
+
+
+CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (CAMPAIGN.replace('"x"', '"../x"'), "key 'name': '../x' names a folder"),
+        (CAMPAIGN.replace("atlas", "moon"), "key 'platform': input should be 'atlas' or 'sandbox'"),
+        (CAMPAIGN + "queries = []", "'queries' is empty"),
+        (CAMPAIGN + "schedule = { interval_s = 10 }", "10 s is too short: 60 or more"),
+        (CAMPAIGN + "schedule = { rounds = 3 }", "'schedule.rounds': needs 'interval_s'"),
+        (
+            CAMPAIGN + "schedule = { start = 2026-11-21T20:00:00Z, stop = 2026-11-21T19:00:00Z }",
+            "'schedule.stop': it lies before 'start'",
+        ),
+        (CAMPAIGN + "reuse = [10301]\nschedule = { interval_s = 240 }", "what is reused runs already"),
+        (CAMPAIGN + "vantage_points = { count = 0 }", "key 'vantage_points.count': at least one"),
+        (CAMPAIGN + 'vantage_points = { area = "Mars" }', "'Mars' is none of WW, africa"),
+        (CAMPAIGN + 'vantage_points = { countries = ["Germany"] }', "'Germany' is no ISO 3166-1 code"),
+        (CAMPAIGN + 'sandbox = { changes = [{ change = "withdraw" }] }', "'withdraw' needs the code of a 'site'"),
+        (CAMPAIGN + 'sandbox = { changes = [{ change = "leak", after_s = -1 }] }', "'after_s' must not be negative"),
+        (CAMPAIGN + 'sandbox = { changes = [{ chnge = "leak" }] }', "did you mean 'change'?"),
+    ],
+)
+def test_a_bad_campaign_file_is_one_line_that_names_the_file_and_the_key(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(InvalidFile) as caught:
+        load_campaign(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    assert complaint in message
+    assert "\n" not in message
+
+
+def test_a_campaign_finds_its_files_beside_itself(tmp_path: Path) -> None:
+    text = CAMPAIGN.replace('"k-root"', '"services/mine.toml"') + 'sandbox = { topology = "world.toml" }'
+    campaign = load_campaign(write(tmp_path, text))
+    assert campaign.targets[0].service == str(tmp_path / "services" / "mine.toml")
+    assert campaign.sandbox.topology == str(tmp_path / "world.toml")
+
+
+def test_times_without_a_zone_are_utc(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, CAMPAIGN + "schedule = { start = 2026-11-21T20:00:00 }"))
+    assert campaign.schedule.start == datetime(2026, 11, 21, 20, tzinfo=UTC)
+
+
+def test_a_campaign_survives_being_frozen_into_a_run() -> None:
+    for file in (ROOT / "campaigns").glob("*.toml"):
+        campaign = load_campaign(file)
+        assert campaign_from(json.loads(json.dumps(campaign_table(campaign))), file) == campaign
 
 
 def test_a_campaign_asks_dns_and_ping_unless_told(tmp_path: Path) -> None:

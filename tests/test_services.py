@@ -53,7 +53,7 @@ def test_a_misspelt_service_names_the_nearest() -> None:
 
 
 def test_an_unknown_service_lists_those_bundled() -> None:
-    with pytest.raises(UnknownName, match="bundled are b-root, cloudflare-ns, k-root, opendns"):
+    with pytest.raises(UnknownName, match="bundled are b-root, cloudflare-ns, demo-cdn, demo-dns, k-root, opendns"):
         find_service("zzzzzz")
 
 

@@ -8,9 +8,11 @@ import pytest
 
 import catchment
 from catchment import store
+from catchment.campaign import Campaign, load_campaign
 from catchment.errors import InvalidRun, UnknownName
 from catchment.model import Window
-from catchment.store import Run, find_folder, new_run, split_window, stored_runs, window_between
+from catchment.store import Accepted, Run, Stage, find_folder, new_run, split_window, stored_runs, window_between
+from tests.conftest import ROOT
 
 
 def complete(path: Path, until: str) -> Path:
@@ -151,3 +153,58 @@ def test_from_python_a_run_is_tables(sample: dict[str, Run]) -> None:
     assert {"vantage", "target", "measured_at", "rtt_ms", "identity"} <= set(run.observations.columns)
     assert len(run.vantage_points.fetchall()) == 400
     assert run.metrics["targets"][0]["service"] == "example-dns"
+
+
+def test_a_run_that_is_measured_stays_in_its_place_and_does_not_look_whole(tmp_path: Path) -> None:
+    path = begun(tmp_path)
+    with pytest.raises(InvalidRun, match=f"not all results are here yet: `catchment resume {path}` goes on"):
+        Run.open(path)
+    assert store.unfinished_runs(tmp_path) == [path]
+    assert stored_runs(tmp_path) == []
+
+
+def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
+    path = begun(tmp_path)
+    measurements = (
+        {"id": 1_000_001, "target": "192.0.2.53", "probes": [7, 8]},
+        {"id": 10301, "target": "x", "probes": None},
+    )
+    accepted = Accepted(tag="t", stage=Stage.SCHEDULED, measurements=measurements)
+    store.write_accepted(path, accepted)
+    assert store.read_accepted(path) == accepted
+    assert list(accepted.asked()) == [("atlas:7", "192.0.2.53"), ("atlas:8", "192.0.2.53")]
+
+
+def test_a_damaged_list_of_measurements_is_one_line(tmp_path: Path) -> None:
+    path = begun(tmp_path)
+    (path / "measurements.json").write_text('{"stage": "dreaming"}')
+    with pytest.raises(InvalidRun, match=r"measurements\.json: damaged"):
+        store.read_accepted(path)
+
+
+def test_a_discarded_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    path = begun(tmp_path / "results")
+    store.discard_run([path, path.parent])
+    assert list(tmp_path.rglob("*")) == [tmp_path / "results"]
+
+
+def test_a_plan_survives_being_frozen_into_a_run(tmp_path: Path) -> None:
+    plan = load_campaign(ROOT / "campaigns" / "sandbox.toml")
+    assert store.read_header(begun(tmp_path, plan)).plan == plan
+
+
+def begun(root: Path, plan: Campaign | None = None) -> Path:
+    path = root / "campaign" / "run"
+    plan = plan or load_campaign(ROOT / "campaigns" / "k-root.toml")
+    header = store.Header(
+        campaign="campaign",
+        platform="atlas",
+        created="2026-11-21T19:00:00Z",
+        catchment="0",
+        services=(),
+        targets=(),
+        plan=plan,
+    )
+    store.begin_run(path, header)
+    return path

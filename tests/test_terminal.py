@@ -70,7 +70,7 @@ def test_many_sites_are_summed_up_after_a_screen_of_them() -> None:
     site = {"town": "T", "country": "DE", "vantage_points": 2, "share": 0.01, "share_assigned": 0.01, "rtt_ms": rtt}
     sites = [{"site": f"s{number}", **site} for number in range(50)]
     target = {"vantage_points": {"total": 100, "assigned": 100, "verdicts": {"ok": 100}}, "sites": sites}
-    text = printed(terminal._sites_table(target))
+    text = printed(terminal.runs._sites_table(target))
     assert "s39" in text
     assert "s40" not in text
     assert "10 more sites" in text

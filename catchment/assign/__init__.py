@@ -4,8 +4,8 @@
 `assignments` judges every vantage point, target and window.
 """
 
-from catchment.assign.assignments import assign
+from catchment.assign.assignments import Asked, assign
 from catchment.assign.identity import Identified, identify
 from catchment.assign.rules import RULES
 
-__all__ = ["RULES", "Identified", "assign", "identify"]
+__all__ = ["RULES", "Asked", "Identified", "assign", "identify"]

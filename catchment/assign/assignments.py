@@ -13,10 +13,13 @@ import duckdb
 from catchment.assign.distances import find_nearest, measure_distances
 from catchment.assign.identity import identify
 from catchment.engine import fill_table
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM
+from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS_KM
 from catchment.model import Service, SiteSet, Target, Window
 from catchment.observe.message import IDENTITY_SOURCES
 from catchment.schemas import ASSIGNMENTS, selected
+
+Asked = tuple[str, str]
+"""A vantage point and the address of a target."""
 
 _INSIDE = """
     SELECT o.*, w.window_start, w.window_end
@@ -49,8 +52,16 @@ def _count(condition: str) -> str:
     return f"coalesce(sum(observations) FILTER (WHERE {condition}), 0)"
 
 
+# Who was asked and never reported has nothing to count, but a row. Reads `asked`.
+_TALLIED = """
+    SELECT vantage, service, target, af, window_start, window_end, kind, failure, outcome, site, rtt_ms, observations
+    FROM judged_equal
+    UNION ALL SELECT a.vantage, t.service, t.target, t.af, w.window_start, w.window_end, NULL, NULL, NULL, NULL, NULL, 0
+    FROM asked AS a JOIN targets AS t ON t.target = a.target CROSS JOIN windows AS w"""
+
 _TALLIES = f"""
     SELECT vantage, target, window_start, min(service) AS service, min(af) AS af, min(window_end) AS window_end,
+        sum(observations) AS observations,
         {_count("kind = 'dns'")} AS asked,
         {_count("outcome = 'identified'")} AS identified,
         {_count("outcome = 'foreign'")} AS foreign_identity,
@@ -65,7 +76,7 @@ _TALLIES = f"""
         {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
         count(DISTINCT site) AS sites_seen,
         min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
-    FROM judged_equal GROUP BY vantage, target, window_start"""
+    FROM ({_TALLIED}) GROUP BY vantage, target, window_start"""
 
 # One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
 _CANDIDATES = """
@@ -127,26 +138,46 @@ _VERDICTS = f"""
     LEFT JOIN distances USING (vantage, service, site)
     LEFT JOIN nearest_sites USING (vantage, service, window_start)"""
 
+# A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
+# reached from in their times. Else the answers are what is wrong: a box on the way gave them out of a cache. So it did
+# where an answer took less than half as long as pings to the same address.
+_ACCUSED = """
+    SELECT v.vantage, v.target, v.window_start, v.rtt_ms_min, radians(p.latitude) AS phi, radians(p.longitude) AS lam
+    FROM verdicts AS v JOIN places AS p ON p.service = v.service AND p.site = v.site
+    WHERE v.impossible IS NOT NULL AND (v.ping_ms_min IS NULL OR v.rtt_ms_min >= v.ping_ms_min / 2)"""
+
+_MISPLACED = f"""
+    SELECT DISTINCT a.vantage, a.target, a.window_start
+    FROM accused AS a JOIN accused AS b
+        ON a.vantage = b.vantage AND a.window_start = b.window_start AND a.target <> b.target
+    WHERE 2 * {MEAN_RADIUS_KM} * asin(sqrt(least(1, pow(sin((a.phi - b.phi) / 2), 2)
+            + cos(a.phi) * cos(b.phi) * pow(sin((a.lam - b.lam) / 2), 2))))
+        <= (a.rtt_ms_min + b.rtt_ms_min) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+
 _RULED = """
     SELECT *,
         CASE outcome
             WHEN 'identified' THEN
-                CASE WHEN impossible IS NOT NULL AND impossible_targets > 1 THEN 'impossible-on-two-targets'
+                CASE WHEN misplaced THEN 'impossible-on-two-targets'
                     WHEN impossible IS NOT NULL THEN impossible ELSE site_rule END
             WHEN 'unknown' THEN site_rule
             WHEN 'foreign' THEN site_rule
             WHEN 'error' THEN CASE WHEN promised THEN 'error-where-it-answers' ELSE 'does-not-answer-this-query' END
             WHEN 'empty' THEN CASE WHEN promised THEN 'empty-where-it-answers' ELSE 'does-not-answer-this-query' END
             ELSE CASE
+                WHEN observations = 0 THEN 'asked-never-reported'
                 WHEN asked = 0 AND pings_answered > 0 THEN 'no-identity-asked'
                 WHEN asked = 0 AND pings_lost > 0 THEN 'ping-silent'
+                WHEN malformed > 0 AND malformed >= timeouts + network_failures THEN 'unreadable'
                 WHEN timeouts + network_failures > 0 AND pings_answered > 0 THEN 'ping-answers-dns-silent'
                 WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-ping-silent'
                 WHEN timeouts + network_failures > 0 THEN 'dns-silent'
-                WHEN malformed > 0 THEN 'unreadable'
                 ELSE 'could-not-send' END
         END AS rule
-    FROM (SELECT *, count(impossible) OVER (PARTITION BY vantage, window_start) AS impossible_targets FROM verdicts)"""
+    FROM (
+        SELECT v.*, m.vantage IS NOT NULL AS misplaced FROM verdicts AS v
+        LEFT JOIN misplaced AS m
+            ON m.vantage = v.vantage AND m.target = v.target AND m.window_start = v.window_start)"""
 
 _ASSIGNED = """
     SELECT * EXCLUDE (site_rule),
@@ -165,6 +196,7 @@ _ASSIGNED = """
             WHEN rule = 'ping-answers-dns-silent' THEN 'dns-dead'
             WHEN rule = 'dns-silent' THEN 'timeout'
             WHEN rule = 'unreadable' THEN 'malformed'
+            WHEN rule = 'asked-never-reported' THEN 'no-result'
             ELSE 'probe-failed' END AS verdict
     FROM ruled"""
 
@@ -176,12 +208,15 @@ def assign(
     windows: Sequence[Window],
     *,
     site_set: SiteSet = SiteSet.LISTED,
+    asked: Sequence[Asked] = (),
 ) -> None:
     """Judge the tables `observations` and `vantage_points` of the connection, and leave the table `assignments`.
 
+    `asked` lists who was asked about which target, where a platform knows: those who never reported get a row as well.
     Its rows are in the order of service, target, window and vantage. Windows must be bounded on both sides.
     """
     _tables_of_the_plan(con, services, targets, windows)
+    fill_table(con, "asked (vantage VARCHAR, target VARCHAR)", asked)
     con.execute(f"CREATE OR REPLACE TEMP VIEW inside AS {_INSIDE}")
     each = _JUDGED.format(source="inside", more="o.measured_at, o.raw_file, o.raw_record, o.raw_item")
     con.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {each}")
@@ -196,7 +231,9 @@ def assign(
         con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
     measure_distances(con, services)
     find_nearest(con, services, windows, site_set)
-    for view, query in (("verdicts", _VERDICTS), ("ruled", _RULED), ("assigned", _ASSIGNED)):
+    con.execute(f"CREATE OR REPLACE TEMP VIEW verdicts AS {_VERDICTS}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE accused AS {_ACCUSED}")
+    for view, query in (("misplaced", _MISPLACED), ("ruled", _RULED), ("assigned", _ASSIGNED)):
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE assignments AS SELECT {selected(ASSIGNMENTS)} FROM assigned

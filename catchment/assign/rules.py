@@ -12,7 +12,10 @@ RULES: dict[str, str] = {
     # From answers and failures to a verdict.
     "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
     "light-ping": "a ping came back faster than that, and every identified answer names this one site",
-    "impossible-on-two-targets": "the same on two targets or more: the vantage point is not where it says",
+    "impossible-on-two-targets": (
+        "the same on two targets or more, and some other place could reach them so fast: the vantage point is not "
+        "where it says"
+    ),
     "error-where-it-answers": "an error in place of an identity, from a service that always answers this query",
     "empty-where-it-answers": "no usable identity, from a service that always answers this query",
     "does-not-answer-this-query": "no identity, from a service whose file does not promise one to this query",
@@ -23,5 +26,6 @@ RULES: dict[str, str] = {
     "dns-silent": "DNS brought no answer; nothing else was asked",
     "could-not-send": "the vantage point could not send its queries",
     "unreadable": "what came back can be read by nobody",
+    "asked-never-reported": "the vantage point was asked, and no result of it ever came",
 }
 """Meaning of every rule, by id."""

@@ -31,7 +31,7 @@ IDENTITY_SOURCES = ("hostname.bind", "id.server", "nsid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One distinct reply, decoded; `readable` is False where not even the header could be read."""
+    """One distinct reply, decoded; `readable` is False where it was cut off before what it has to say."""
 
     query: str | None = None
     identity: str | None = None
@@ -81,6 +81,9 @@ def from_wire(wire: bytes) -> Reply:
     # An empty text or a software version beside an NSID names nobody; on its own it is still what the server gave.
     identities.sort(key=lambda found: found[0] == "" or found[1] not in IDENTITY_SOURCES)
     first, second = (*identities, (None, None), (None, None))[:2]
+    # A reply that was cut before its answer is not one without an answer: nobody is accused of what a middlebox tore.
+    silent = not identities and message.rcode() == dns.rcode.NOERROR
+    torn = silent and bool(message.errors) and _answers_announced(wire) > 0
     answer_class = texts[0][1] if texts else None if question is None else question.rdclass
     return Reply(
         query=query,
@@ -90,7 +93,13 @@ def from_wire(wire: bytes) -> Reply:
         second_identity_source=second[1],
         rcode=dns.rcode.to_text(message.rcode()),
         answer_class=None if answer_class is None else dns.rdataclass.to_text(answer_class),
+        readable=not torn,
     )
+
+
+def _answers_announced(wire: bytes) -> int:
+    """Return ANCOUNT of a message's header (RFC 1035, 4.1.1)."""
+    return int.from_bytes(wire[6:8])
 
 
 def _query(name: str, rdtype: dns.rdatatype.RdataType) -> str:

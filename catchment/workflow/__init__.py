@@ -1,13 +1,29 @@
-"""The verbs that the command line and the Python API share: import, derive, show, compare, map."""
+"""The verbs that the command line and the Python API share: plan, run, resume, import, derive, show, compare, map.
+
+What measures is imported when it is first asked for: the platforms bring many modules, which reading stored runs need
+not pay for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from catchment.workflow.describing import describe_service, identify_strings, list_services
 from catchment.workflow.drawing import draw_map
 from catchment.workflow.importing import Imported, derive, import_results
 from catchment.workflow.showing import compare_runs, list_runs, show
 
+if TYPE_CHECKING:
+    from catchment.workflow.demonstrating import demo_steps
+    from catchment.workflow.measuring import resume_run, run_campaign
+    from catchment.workflow.planning import plan_campaign
+    from catchment.workflow.simulating import save_topology, serve_sandbox
+
 __all__ = [
     "Imported",
     "compare_runs",
+    "demo_steps",
     "derive",
     "describe_service",
     "draw_map",
@@ -15,5 +31,25 @@ __all__ = [
     "import_results",
     "list_runs",
     "list_services",
+    "plan_campaign",
+    "resume_run",
+    "run_campaign",
+    "save_topology",
+    "serve_sandbox",
     "show",
 ]
+
+_LATER = {
+    "demo_steps": "demonstrating",
+    "plan_campaign": "planning",
+    "resume_run": "measuring",
+    "run_campaign": "measuring",
+    "save_topology": "simulating",
+    "serve_sandbox": "simulating",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

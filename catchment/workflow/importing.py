@@ -15,7 +15,7 @@ import duckdb
 
 import catchment
 from catchment import store
-from catchment.assign import assign
+from catchment.assign import Asked, assign
 from catchment.engine import parts, quote, quote_path
 from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
@@ -89,6 +89,7 @@ def import_results(
 def derive(path: Path, *, service: str | None = None, progress: Progress = lambda *_: None) -> Imported:
     """Rebuild every table of a stored run from its raw results, with its own services or another version of one."""
     header = store.read_header(path)
+    store.check_collected(path)
     if service is not None:
         other = find_service(service)
         known = [held.name for held in header.services]
@@ -101,7 +102,7 @@ def derive(path: Path, *, service: str | None = None, progress: Progress = lambd
         reading, unusable = _observe(con, temporary, named, folder, header, progress)
         if service is not None:
             header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
-        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress)
+        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, asked=_asked(path))
         store.write_header(folder, header)
     warnings = _warnings(reading, unusable, header, None, 0)
     return Imported(run=path, reading=reading, targets=header.targets, warnings=tuple(warnings))
@@ -169,18 +170,25 @@ def _judge(
     reading: Reading,
     unusable: list[Rejected],
     progress: Progress,
+    *,
+    asked: Sequence[Asked] = (),
 ) -> None:
     """Write the tiers above the observations that lie in `folder`."""
     progress("judging which site each vantage point reaches", _READ)
     view_tables(con, parts(folder / store.OBSERVATIONS), vantage_points)
     window = bounded(con, header.cut)
-    assign(con, header.services, header.targets, [window])
+    assign(con, header.services, header.targets, [window], asked=asked)
     to = store.part_of(folder, store.ASSIGNMENTS)
     con.execute(f"COPY assignments TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)")
     progress("measuring", 0.95)
     numbers = measure(con, header.services, header.targets, window)
     store.write_rejected(folder, [asdict(entry) for entry in (*unusable, *reading.named)])
     store.write_metrics(folder, {**numbers, "input": _input(reading, unusable)})
+
+
+def _asked(path: Path) -> list[Asked]:
+    accepted = store.read_accepted(path)
+    return [] if accepted is None else list(accepted.asked())
 
 
 def _input(reading: Reading, unusable: list[Rejected]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def load_run(
     """Make the tables `observations`, `vantage_points` and `assignments` of a run; return the window, bounded."""
     view_tables(con, parts(run.path / store.OBSERVATIONS), run.path / store.VANTAGE_POINTS)
     inside = bounded(con, _intersection(window, run.header.cut))
-    assign(con, services, run.header.targets, [inside], site_set=site_set)
+    asked = () if run.accepted is None else tuple(run.accepted.asked())
+    assign(con, services, run.header.targets, [inside], site_set=site_set, asked=asked)
     return inside
 
 

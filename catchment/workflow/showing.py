@@ -68,10 +68,13 @@ def compare_runs(
 
 
 def list_runs(root: Path, campaign: str | None = None) -> Numbers:
-    """Return the stored runs, each campaign's in the order in which they were measured, and what is damaged."""
+    """Return the stored runs, each campaign's in the order in which they were measured.
+
+    `damaged` says of those that are not whole what the matter is, and what to do.
+    """
     found: list[dict[str, Any]] = []
     damaged: list[str] = []
-    for path in store.stored_runs(root, campaign):
+    for path in [*store.stored_runs(root, campaign), *store.unfinished_runs(root, campaign)]:
         try:
             run = store.Run.open(path)
             metrics = run.metrics

@@ -1,0 +1,43 @@
+"""Campaign and service files: TOML in, frozen values out. Unknown keys are errors that name the nearest known key.
+
+`plans` says what a campaign is; `campaign_files` and `service_files` read and check both kinds of file, with `tables`.
+"""
+
+from catchment.campaign.campaign_files import campaign_from, campaign_table, load_campaign
+from catchment.campaign.plans import (
+    Budget,
+    Campaign,
+    CampaignTarget,
+    Change,
+    ChangeName,
+    PlatformName,
+    Query,
+    Sandbox,
+    Schedule,
+    VantagePoints,
+)
+from catchment.campaign.service_files import digest, load_service, service_from, service_table
+from catchment.campaign.tables import check, plain, read_toml
+
+__all__ = [
+    "Budget",
+    "Campaign",
+    "CampaignTarget",
+    "Change",
+    "ChangeName",
+    "PlatformName",
+    "Query",
+    "Sandbox",
+    "Schedule",
+    "VantagePoints",
+    "campaign_from",
+    "campaign_table",
+    "check",
+    "digest",
+    "load_campaign",
+    "load_service",
+    "plain",
+    "read_toml",
+    "service_from",
+    "service_table",
+]

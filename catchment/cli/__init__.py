@@ -1,0 +1,52 @@
+"""The command line: parse arguments, one call into the workflow, print."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Annotated
+
+import typer
+
+from catchment.cli import measuring, sandbox, services, stored
+from catchment.cli.printing import complain
+from catchment.errors import CatchmentError, Interrupted
+
+_OBJECTS_PER_COLLECTION = 100_000  # modules make many objects and no garbage: looking for it cost 0.1 s of each start
+
+app = typer.Typer(
+    help="Anycast measurement: which site does each vantage point reach, why, and is it the nearest?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(measuring.app)
+app.add_typer(stored.app)
+app.add_typer(services.app, name="services")
+app.add_typer(sandbox.app, name="sandbox")
+
+
+@app.callback(invoke_without_command=True)
+def version(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Anycast measurement: which site does each vantage point reach, why, and is it the nearest?"""
+    if version:
+        from catchment import __version__  # noqa: PLC0415
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line: a problem that the user can act on is one line on stderr, and exit code 1."""
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    try:
+        app()
+    except Interrupted as error:
+        complain(str(error))
+        sys.exit(130)
+    except CatchmentError as error:
+        sys.exit(complain(str(error)))
+    except OSError as error:
+        sys.exit(complain(f"{error.filename or 'file'}: {error.strerror}: choose another place"))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,64 @@
+"""What commands print: numbers on stdout, messages and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_WIDE = 1000
+
+
+def complain(problem: str) -> int:
+    """Print a problem as one line on stderr; return the exit code that says so."""
+    from catchment.terminal import harmless  # noqa: PLC0415
+
+    print(f"catchment: {harmless(problem)}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def print_numbers(numbers: dict[str, Any], layout: str, *, as_json: bool, part: str | None = None) -> None:
+    """Print numbers as JSON, or as the terminal lays them out."""
+    if as_json:
+        typer.echo(json.dumps(numbers, indent=1))
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    from catchment import terminal  # noqa: PLC0415
+
+    lay_out: Callable[[Any], RenderableType] = getattr(terminal, layout)
+    width = None if sys.stdout.isatty() else _WIDE  # a file or a pipe has no edge at which to cut columns off
+    Console(highlight=False, width=width).print(lay_out(numbers[part] if part else numbers))
+
+
+def report(warnings: tuple[str, ...]) -> None:
+    """Print warnings on stderr, one a line."""
+    from catchment.terminal import harmless  # noqa: PLC0415
+
+    for warning in warnings:
+        typer.echo(f"warning: {harmless(warning)}", err=True)
+
+
+@contextmanager
+def show_progress() -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that shows on the terminal's stderr what is being done, and how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from catchment.terminal import harmless  # noqa: PLC0415
+
+    words = TextColumn("{task.description}", markup=False)
+    columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=1)
+        yield lambda text, done: bars.update(task, description=harmless(text), completed=done)

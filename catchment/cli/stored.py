@@ -1,0 +1,159 @@
+"""Commands on stored runs, and on files of results: import, derive, runs, show, compare, map."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from typing import Annotated
+
+import typer
+
+from catchment.cli.arguments import RUN_HELP, Family, From, Json, Root, RunName, ServiceName, To
+from catchment.cli.printing import print_numbers, report, show_progress
+from catchment.model import Grouping, SiteSet
+
+app = typer.Typer()
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files or folders of RIPE Atlas results.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the new run: results/CAMPAIGN/RUN.")],
+    service: ServiceName = None,
+    probes: Annotated[Path | None, typer.Option("--probes", metavar="FILE", help="Probe list: where they are.")] = None,
+    start: From = None,
+    end: To = None,
+    as_json: Json = False,
+) -> None:
+    """Store results that somebody measured, and work out which site each vantage point reached.
+
+    NDJSON or an array; plain, gz, zst or bz2. Without --service the address measured tells a bundled service.
+
+        catchment import results.json.gz --service k-root --probes probes.json --out results/k-root/2026-11-21
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    Thread(target=import_module, args=("catchment.terminal",)).start()  # passes while DuckDB reads
+    with show_progress() as progress:
+        cut = store.window_between(start, end)
+        done = workflow.import_results(files, out, service=service, probes=probes, cut=cut, progress=progress)
+    report(done.warnings)
+    print_numbers(workflow.show(store.Run.open(out)), "show_run", as_json=as_json)
+
+
+@app.command()
+def derive(path: RunName, *, service: ServiceName = None, results: Root = None, as_json: Json = False) -> None:
+    """Rebuild every table of a run from its raw results; with --service, by another version of the service.
+
+    catchment derive k-root
+    catchment derive results/mine/2026-11-21 --service mine.toml
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    with show_progress() as progress:
+        folder = store.find_folder(path, store.results_root(results))
+        done = workflow.derive(folder, service=service, progress=progress)
+    report(done.warnings)
+    print_numbers(workflow.show(store.Run.open(folder)), "show_run", as_json=as_json)
+
+
+@app.command()
+def runs(
+    campaign: Annotated[str | None, typer.Argument(metavar="CAMPAIGN", help="Only the runs of this one.")] = None,
+    *,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
+    """List the stored runs.
+
+    catchment runs
+    catchment runs k-root --json
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    found = workflow.list_runs(store.results_root(results), campaign)
+    report(tuple(found["damaged"]))
+    print_numbers(found, "show_runs", as_json=as_json, part="runs")
+
+
+@app.command()
+def show(
+    run: RunName,
+    *,
+    by: Annotated[Grouping | None, typer.Option("--by", help="Group the vantage points.")] = None,
+    sites: Annotated[SiteSet, typer.Option("--sites", help="The nearest of which sites?")] = SiteSet.LISTED,
+    af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    start: From = None,
+    end: To = None,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Show the catchment of each site, and how far it is from the best.
+
+    catchment show k-root
+    catchment show k-root --by country --af 6
+    catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    found, window = store.find_run(run, store.results_root(results), start, end)
+    af_number = None if af is None else int(af)
+    numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
+    print_numbers(numbers, "show_run", as_json=as_json)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=RUN_HELP)],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help=RUN_HELP)],
+    *,
+    by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
+    start: From = None,
+    end: To = None,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Say who moved between two runs, or two windows of one run.
+
+    catchment compare k-root~1 k-root
+    catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    root = store.results_root(results)
+    sides = [store.find_run(name, root, start, end) for name in (before, after)]
+    numbers = workflow.compare_runs(*sides, by=by)
+    report(numbers.pop("warnings"))
+    print_numbers(numbers, "show_comparison", as_json=as_json)
+
+
+@app.command("map")
+def map_(
+    run: RunName,
+    after: Annotated[str | None, typer.Argument(metavar="AFTER", help="A later run: the map shows who moved.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="FILE.png, .svg or .pdf.")] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="world, a continent (africa, north-america, …) or W,S,E,N.")
+    ] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    start: From = None,
+    end: To = None,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the catchments of a run, or who moved between two, on a map.
+
+    catchment map k-root
+    catchment map k-root~1 k-root -o moves.svg --region europe
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    root = store.results_root(results)
+    sides = [store.find_run(name, root, start, end) for name in (run, after) if name is not None]
+    with show_progress() as progress:
+        files = workflow.draw_map(sides, out, region=region, target=target, progress=progress)
+    print_numbers({"files": [str(file) for file in files]}, "show_files", as_json=as_json)

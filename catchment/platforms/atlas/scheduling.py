@@ -1,0 +1,277 @@
+"""From a campaign to measurements: new ones posted, lost ones found again, existing ones checked before trust."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from catchment.campaign import Campaign, Query
+from catchment.errors import PlatformFailed, UnknownName
+from catchment.model import AddressFamily, Kind, Target, Window
+from catchment.platforms.atlas.client import Atlas, Refused
+from catchment.platforms.atlas.costs import PACKETS, SIZE_BYTES, Limits, times
+from catchment.platforms.atlas.failures import clean
+from catchment.platforms.atlas.selecting import Probe, works
+
+IDENTITY_QUERIES = ("hostname.bind", "id.server")
+"""CHAOS TXT names that a server answers with its own name."""
+
+START_AFTER_S = 60
+"""New measurements start so long after the first POST: all at once, even if one of the POSTs takes some tries."""
+
+LISTED_AFTER_S = 120
+"""After so long a new measurement is taken to stand in the API's lists; how long it takes is not documented."""
+
+_TAG = "catchment"
+_UDP_PAYLOAD_BYTES = 1232  # DNS flag day 2020: fits every path without fragments
+_NSID_CLASSES = {"IN", "CHAOS"}
+_LONGEST_DESCRIPTION = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
+
+    `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
+    only what was measured between `start` and `stop` counts. `part` says which POST of its run made it.
+    """
+
+    id: int
+    kind: Kind
+    target: str
+    af: AddressFamily
+    query: str | None
+    nsid: bool
+    probes: tuple[int, ...] | None
+    start: float
+    stop: float | None
+    interval_s: int | None
+    reused: bool
+    part: str | None = None
+
+    def to_table(self) -> dict[str, Any]:
+        """Return the measurement as plain JSON values; `from_table` reads it back."""
+        probes = None if self.probes is None else list(self.probes)
+        return asdict(self) | {"kind": self.kind.value, "probes": probes}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Measurement:
+        """Read a measurement back from plain JSON values."""
+        probes = None if table["probes"] is None else tuple(table["probes"])
+        return cls(**{**table, "kind": Kind(table["kind"]), "probes": probes})
+
+
+def schedule(  # noqa: PLR0913  (what is asked, whom, when, what is there already, and whom to tell)
+    atlas: Atlas,
+    *,
+    campaign: Campaign,
+    targets: Sequence[Target],
+    probes: Sequence[Probe],
+    run_tag: str,
+    now: float,
+    record: Callable[[list[Measurement]], None],
+    known: Sequence[Measurement] = (),
+    progress: Callable[[str, float], None] = lambda *_: None,
+) -> list[Measurement]:
+    """Ask for all measurements of a campaign: one POST per address family and 1,000 probes, which answer all.
+
+    `record` gets all that is accepted so far after every POST, before anything else happens. What `adopt` found is
+    taken as it is (`known`), not asked for again. Raises PlatformFailed; PlatformUnsure where a POST's answer was lost.
+    """
+    parts = _parts(targets, probes)
+    accepted: list[Measurement] = []
+    for number, (name, asked, chunk) in enumerate(parts):
+        progress(f"{len(accepted)} measurements accepted", number / len(parts))
+        wanted = [(target, query) for target in asked for query in campaign.queries]
+        found = [one for one in known if one.part == name]
+        if not found:
+            start, stop = _future(campaign, now)
+            ids = atlas.create(
+                [definition(campaign, target, query, run_tag, name) for target, query in wanted],
+                chunk,
+                tag=run_tag,
+                start=start,
+                stop=stop,
+                one_off=campaign.schedule.interval_s is None,
+            )
+            found = [
+                Measurement(
+                    id=number,
+                    kind=query.kind,
+                    target=target.address,
+                    af=target.af,
+                    query=query.name if query.kind is Kind.DNS else None,
+                    nsid=query.kind is Kind.DNS and query.nsid,
+                    probes=None,
+                    start=start,
+                    stop=stop,
+                    interval_s=campaign.schedule.interval_s,
+                    reused=False,
+                    part=name,
+                )
+                for number, (target, query) in zip(ids, wanted, strict=True)
+            ]
+        elif len(found) != len(wanted):
+            raise PlatformFailed(
+                f"{atlas.endpoint.server}: lists {len(found)} of the {len(wanted)} measurements of part {name} of this "
+                f"run (tag '{run_tag}'): try again in some minutes"
+            )
+        accepted += [replace(one, probes=tuple(chunk)) for one in found]
+        record(list(accepted))
+    progress(f"{len(accepted)} measurements accepted", 1.0)
+    return accepted
+
+
+def definition(campaign: Campaign, target: Target, query: Query, run_tag: str, part: str) -> dict[str, Any]:
+    """Return the API's definition of one measurement: `type` and options by name, tagged with the run and its part."""
+    asks = f"{query.kind.value} {query.name}" if query.kind is Kind.DNS else query.kind.value
+    description = f"{_TAG} {campaign.name}: {asks} of {target.service or target.address} ({run_tag}-{part})"
+    common: dict[str, Any] = {
+        "type": query.kind.value,
+        "af": target.af,
+        "target": target.address,
+        "description": clean(description, longest=_LONGEST_DESCRIPTION),
+        "tags": [_TAG, run_tag, f"{run_tag}-{part}"],
+        "resolve_on_probe": False,
+    }
+    if campaign.schedule.interval_s is not None:
+        common["interval"] = campaign.schedule.interval_s
+    match query.kind:
+        case Kind.DNS:
+            own = {
+                "query_class": "CHAOS",
+                "query_type": "TXT",
+                "query_argument": query.name,
+                "set_nsid_bit": query.nsid,
+                "set_rd_bit": False,
+                "udp_payload_size": _UDP_PAYLOAD_BYTES,
+                "include_abuf": True,  # NSID, rcode and class stand nowhere else
+                "retry": 0,  # the time of a repeated query is no round trip
+                "use_probe_resolver": False,
+                "protocol": "UDP",
+            }
+        case Kind.PING:
+            own = {"packets": PACKETS, "size": SIZE_BYTES}
+        case Kind.TRACEROUTE:
+            # Anycast servers answer an echo request, but often drop UDP to other ports than their own: with ICMP the
+            # trace ends at the server. 16 Paris variations show where several paths are in use.
+            own = {"protocol": "ICMP", "packets": PACKETS, "size": SIZE_BYTES, "paris": 16, "max_hops": 32}
+    return common | own
+
+
+def adopt(atlas: Atlas, run_tag: str, *, sleep: Callable[[float], None]) -> list[Measurement]:
+    """Return the measurements that carry a run's tag, once new ones had time to appear in the API's lists."""
+    sleep(LISTED_AFTER_S)
+    ids = sorted({int(entry["id"]) for entry in atlas.pages("/measurements/", tags=run_tag)})
+    adopted = []
+    for number in ids:
+        found = atlas.get(f"/measurements/{number}/")
+        measurement = _read(atlas, number, found)
+        part = next((tag for tag in map(str, found.get("tags") or ()) if tag.startswith(f"{run_tag}-")), None)
+        if part is not None:
+            adopted.append(replace(measurement, part=part.removeprefix(f"{run_tag}-"), reused=False))
+    return adopted
+
+
+def reuse(atlas: Atlas, campaign: Campaign, targets: Sequence[Target], window: Window) -> list[Measurement]:
+    """Return the measurements that a campaign reuses, for what they measured in the window.
+
+    Each is trusted only after its own metadata says that it asks one of the targets, and (DNS) for an identity. Raises
+    UnknownName where it does not or is not there, and PlatformFailed.
+    """
+    reused = []
+    for number in campaign.reuse:
+        try:
+            found = atlas.get(f"/measurements/{number}/")
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            raise UnknownName(f"{atlas.endpoint.server}: there is no measurement {number}: mend `reuse`") from refusal
+        measurement = _read(atlas, number, found)
+        addresses = _addresses(found)
+        target = next((one for one in targets if ipaddress.ip_address(one.address) in addresses), None)
+        if target is None or target.af != measurement.af:
+            known = ", ".join(one.address for one in targets)
+            asked = clean(found.get("target_ip") or found.get("target"), longest=80)
+            raise UnknownName(f"measurement {number} asks {asked}, no target of this campaign ({known}): mend `reuse`")
+        if measurement.kind is Kind.DNS and measurement.query is None and not measurement.nsid:
+            raise UnknownName(
+                f"measurement {number} asks for {clean(found.get('query_argument'), longest=80)}, which tells no "
+                f"identity (CHAOS TXT {' or '.join(IDENTITY_QUERIES)}, or NSID, would): mend `reuse`"
+            )
+        ended = found.get("stop_time")
+        if isinstance(ended, int | float) and window.start is not None and ended < window.start:
+            raise UnknownName(f"measurement {number} ended at {_iso(ended)}, before the window: mend `schedule.start`")
+        begin = measurement.start if window.start is None else window.start
+        reused.append(replace(measurement, target=target.address, start=begin, stop=window.end))
+    return reused
+
+
+def _future(campaign: Campaign, now: float) -> tuple[float, float | None]:
+    start, stop = times(campaign.schedule, now + START_AFTER_S)
+    if start <= now or (stop is not None and stop <= start):
+        late, when = ("start", start) if start <= now else ("stop", stop or start)
+        raise PlatformFailed(
+            f"the campaign '{campaign.name}' would {late} at {_iso(when)}, which is too early: mend its schedule"
+        )
+    return start, stop
+
+
+def _parts(targets: Sequence[Target], probes: Sequence[Probe]) -> list[tuple[str, list[Target], list[int]]]:
+    """Return name, targets and probe ids of every POST: probes are asked in the address families that work there."""
+    largest = Limits().probes_per_measurement
+    parts = []
+    for af in sorted({target.af for target in targets}):
+        ids = sorted(int(probe["id"]) for probe in probes if works(probe, af))
+        if not ids:
+            raise PlatformFailed(f"IPv{af} works at none of the {len(probes)} probes chosen: choose others")
+        of_family = [target for target in targets if target.af == af]
+        parts += [
+            (f"v{af}-{number + 1}", of_family, ids[start : start + largest])
+            for number, start in enumerate(range(0, len(ids), largest))
+        ]
+    return parts
+
+
+def _read(atlas: Atlas, number: int, found: Any) -> Measurement:
+    """Read the API's own description of a measurement. Raises PlatformFailed where it is none that can be used."""
+    kind, af = (found.get("type"), found.get("af")) if isinstance(found, dict) else (None, None)
+    if str(kind) not in set(Kind) or af not in {4, 6}:
+        what = clean(kind, longest=40)
+        raise UnknownName(f"{atlas.endpoint.server}: measurement {number} is '{what}', not dns, ping or traceroute")
+    asks_identity = found.get("query_class") == "CHAOS" and found.get("query_type") == "TXT"
+    name = str(found.get("query_argument") or "").rstrip(".").lower()
+    interval, start, stop = found.get("interval"), found.get("start_time"), found.get("stop_time")
+    addresses = _addresses(found)
+    return Measurement(
+        id=number,
+        kind=Kind(str(kind)),
+        target=str(addresses[0]) if addresses else clean(found.get("target"), longest=80),
+        af=af,
+        query=name if kind == Kind.DNS and asks_identity and name in IDENTITY_QUERIES else None,
+        nsid=bool(found.get("set_nsid_bit")) and found.get("query_class") in _NSID_CLASSES,
+        probes=None,
+        start=float(start) if isinstance(start, int | float) else 0.0,
+        stop=float(stop) if isinstance(stop, int | float) else None,
+        interval_s=interval if isinstance(interval, int) and not found.get("is_oneoff") else None,
+        reused=True,
+    )
+
+
+def _addresses(found: Mapping[str, Any]) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the addresses that a measurement asks: `target` may be a name."""
+    resolved = found.get("resolved_ips")
+    addresses = []
+    for text in [found.get("target_ip"), found.get("target"), *(resolved if isinstance(resolved, list) else [])]:
+        try:
+            addresses.append(ipaddress.ip_address(str(text)))
+        except ValueError:
+            continue
+    return addresses
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,106 @@
+"""From the name of a platform to one that is ready: RIPE Atlas itself, or a sandbox that speaks its language."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from catchment.campaign import Campaign, PlatformName, Sandbox
+from catchment.errors import PlatformFailed
+from catchment.model import Service
+from catchment.platforms.atlas.client import Atlas, Endpoint
+from catchment.platforms.atlas.keys import find_key
+from catchment.platforms.sandbox import open_sandbox
+from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.sandbox.truth import truth, write_truth
+from catchment.platforms.topology import Topology, host, load_topology, make_world
+
+SERVER, CA_FILE = "CATCHMENT_ATLAS_SERVER", "CATCHMENT_ATLAS_CA"
+"""Variables of the environment that name another server with the API of RIPE Atlas, and whom it is certified by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A platform that is ready: its API, its time, and how to wait there.
+
+    `write_truth` writes to a file what really happened to these vantage points at these addresses, where that is known.
+    """
+
+    atlas: Atlas
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    write_truth: Callable[[Path, Collection[int], Collection[str]], None] | None = None
+
+
+@contextmanager
+def connect(
+    campaign: Campaign,
+    services: Sequence[Service],
+    *,
+    environ: Mapping[str, str],
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+    journal: Path | None = None,
+) -> Iterator[Platform]:
+    """Yield the platform of a campaign. Raises PlatformFailed where there is no key for what needs one.
+
+    A sandbox has a clock of its own, which begins when it is opened and moves on when somebody sleeps; what it accepts
+    is kept in the file `journal`, from which it goes on another time.
+    """
+    if campaign.platform is PlatformName.SANDBOX:
+        with _sandbox(campaign.sandbox, services, clock(), journal) as platform:
+            yield platform
+        return
+    key = find_key(environ)
+    if key is None and not campaign.reuse:
+        raise PlatformFailed(
+            "there is no API key, and new measurements need one: set ATLAS_CREATE_KEY in the environment "
+            "(https://atlas.ripe.net/keys/), or read public measurements with `reuse` in the campaign"
+        )
+    endpoint = Endpoint(
+        server=environ.get(SERVER) or "atlas.ripe.net",
+        verify=environ.get(CA_FILE) or True,
+        key=None if key is None else key.value,
+        key_source=None if key is None else key.source,
+    )
+    with Atlas(endpoint, sleep=sleep) as atlas:
+        yield Platform(atlas=atlas, clock=clock, sleep=sleep)
+
+
+def build_topology(sandbox: Sandbox, services: Sequence[Service]) -> Topology:
+    """Return the sandbox's Internet, with those services put into it that it does not know yet. Raises InvalidFile."""
+    topology = make_world(sandbox.seed) if sandbox.topology is None else load_topology(Path(sandbox.topology))
+    known = {service.name for service in topology.services}
+    for service in services:
+        if service.name not in known:
+            topology = host(topology, service, seed=sandbox.seed)
+    return topology
+
+
+@contextmanager
+def _sandbox(wanted: Sandbox, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
+    measured = [service.name for service in services]
+    internet = Internet(build_topology(wanted, services), seed=wanted.seed, changes=wanted.changes, measured=measured)
+
+    def write(file: Path, vantage_points: Collection[int], addresses: Collection[str]) -> None:
+        rows = truth(internet)
+        write_truth([row for row in rows if row.vantage in vantage_points and row.address in addresses], file)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="catchment-sandbox-") as folder,
+        open_sandbox(internet, start=now, services=services, folder=Path(folder), journal=journal) as sandbox,
+        Atlas(
+            Endpoint(server=sandbox.server, verify=str(sandbox.ca_file), key=sandbox.key, key_source="the sandbox"),
+            sleep=sandbox.clock.advance,
+        ) as atlas,
+    ):
+        yield Platform(
+            atlas=atlas,
+            clock=sandbox.clock.now,
+            sleep=sandbox.clock.advance,
+            write_truth=write,
+        )

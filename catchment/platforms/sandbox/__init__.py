@@ -1,0 +1,103 @@
+"""A RIPE Atlas API on loopback, in front of a simulated Internet that knows the truth.
+
+`open_sandbox` puts it together: `api` answers as RIPE Atlas does (`acceptance`, `ledger`, `results`, `probes`),
+`server` speaks HTTP over TLS, and `clock` is a time of its own.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catchment.model import Service
+from catchment.platforms.sandbox.acceptance import USUAL_LIMITS, Limits
+from catchment.platforms.sandbox.api import USUAL_BALANCE, Api
+from catchment.platforms.sandbox.clock import Clock
+from catchment.platforms.sandbox.journal import Journal
+from catchment.platforms.sandbox.measurements import USUAL_LAGS, BuiltInTarget, Lags
+from catchment.platforms.sandbox.results import SimulatedInternet
+from catchment.platforms.sandbox.server import serving
+
+__all__ = ["BuiltInTarget", "Lags", "Limits", "Sandbox", "built_in_targets", "open_sandbox"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A sandbox that runs: `server` is what clients call (127.0.0.1:PORT), `ca_file` what they trust.
+
+    `failures` holds what went wrong inside of it, in case a client met a 500.
+    """
+
+    server: str
+    ca_file: Path
+    key: str = field(repr=False)
+    clock: Clock
+    api: Api
+    failures: list[Exception]
+
+
+@contextmanager
+def open_sandbox(  # noqa: PLR0913  (all of them settings with a usual value)
+    internet: SimulatedInternet,
+    *,
+    start: float,
+    speed: float = 0.0,
+    services: Sequence[Service] = (),
+    folder: Path,
+    port: int = 0,
+    journal: Path | None = None,
+    key: str | None = None,
+    balance: int = USUAL_BALANCE,
+    limits: Limits = USUAL_LIMITS,
+    lags: Lags = USUAL_LAGS,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[Sandbox]:
+    """Open RIPE Atlas in front of a simulated Internet: a server on loopback, until the end of the context.
+
+    Its time begins at `start` (seconds since 1970 UTC) and runs `speed` times as fast as `monotonic`; at 0 it stands
+    still until `clock.advance` is called. The built-in measurements of `services` have run for a day by then. On an
+    existing `journal` it goes on: never earlier than the last thing it holds, and with the same results as before.
+
+    Raises PlatformFailed where the port cannot be had, InvalidFile where the journal is none.
+    """
+    past = None if journal is None else Journal(journal)
+    if past is not None and past.latest is not None:
+        start = max(start, past.latest)
+    clock = Clock(start, speed=speed, monotonic=monotonic)
+    key = str(uuid.uuid4()) if key is None else key
+    api = Api(
+        internet,
+        clock,
+        key=key,
+        balance=balance,
+        built_ins=built_in_targets(services),
+        limits=limits,
+        lags=lags,
+        journal=past,
+    )
+    with serving(api, folder=folder, port=port) as server:
+        yield Sandbox(
+            server=server.address,
+            ca_file=server.ca_file,
+            key=key,
+            clock=clock,
+            api=api,
+            failures=server.failures,
+        )
+
+
+def built_in_targets(services: Sequence[Service]) -> tuple[BuiltInTarget, ...]:
+    """Return the built-in measurements of services, each towards the service's present address of its family."""
+    targets = []
+    for service in services:
+        present = {entry.af: entry.address for entry in reversed(service.addresses) if entry.until is None}
+        targets += [
+            BuiltInTarget(id=entry.id, kind=entry.kind, af=entry.af, query=entry.query, address=present[entry.af])
+            for entry in service.measurements
+            if entry.af in present
+        ]
+    return tuple(targets)

@@ -1,0 +1,156 @@
+"""Measurements: what was asked, who takes part, when it runs, and how far it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catchment.model import AddressFamily, Kind
+from catchment.platforms.sandbox.credits import credits_per_result
+from catchment.platforms.sandbox.definitions import Definition, read_definition
+from catchment.platforms.sandbox.probes import Probes
+from catchment.platforms.sandbox.schedule import Schedule
+
+_DAY_S = 86_400
+_BUILT_IN_INTERVAL_S = {Kind.DNS: 240, Kind.PING: 240, Kind.TRACEROUTE: 1800}
+_BUILT_IN_HISTORY_S = _DAY_S
+
+Status = tuple[int, str]
+SCHEDULED: Status = (1, "Scheduled")
+ONGOING: Status = (2, "Ongoing")
+STOPPED: Status = (4, "Stopped")
+NO_SUITABLE_PROBES: Status = (6, "No suitable probes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltInTarget:
+    """A measurement that runs all the time from everywhere: `query` is a CHAOS name, or a type and a name (`SOA .`)."""
+
+    id: int
+    kind: Kind
+    af: AddressFamily
+    query: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lags:
+    """How far the API is behind what really is: a new measurement's place in lists, and its status at start and end."""
+
+    listing_s: float = 20.0
+    start_s: float = 5.0
+    end_s: float = 60.0
+
+
+USUAL_LAGS = Lags()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A measurement that runs, ran or will run; `group` is the first one of its POST (None: a built-in).
+
+    `requested` is how many probes were asked for (-1: all), `participants` those that take part, `stopped_at` when
+    somebody stopped it.
+    """
+
+    id: int
+    group: int | None
+    definition: Definition
+    schedule: Schedule
+    participants: tuple[int, ...]
+    requested: int
+    created: float
+    sources: tuple[Mapping[str, Any], ...] = ()
+    stopped_at: float | None = None
+
+    @property
+    def is_oneoff(self) -> bool:
+        """Tell whether it has one round only."""
+        return self.schedule.interval_s is None
+
+    @property
+    def is_built_in(self) -> bool:
+        """Tell whether it belongs to RIPE Atlas itself: public, and free."""
+        return self.group is None
+
+    @property
+    def credits_per_result(self) -> int:
+        """Return what each result costs."""
+        return 0 if self.is_built_in else credits_per_result(self.definition, is_oneoff=self.is_oneoff)
+
+    def status(self, now: float, lags: Lags) -> Status:
+        """Return its status as the API tells it, some time behind the truth."""
+        if not self.participants:
+            return NO_SUITABLE_PROBES
+        last = self.schedule.last_arrival if self.stopped_at is None else self.stopped_at
+        if last is not None and now >= last + lags.end_s:
+            return STOPPED
+        return SCHEDULED if now < self.schedule.start + lags.start_s else ONGOING
+
+    def entry(self) -> dict[str, Any]:
+        """Return the measurement as JSON values, for the journal."""
+        return {
+            "id": self.id, "group": self.group, "definition": dict(self.definition.given), "start": self.schedule.start,
+            "interval_s": self.schedule.interval_s, "spread_s": self.schedule.spread_s, "end": self.schedule.end,
+            "participants": self.participants, "requested": self.requested, "created": self.created,
+            "sources": self.sources,
+        }  # fmt: skip
+
+
+def stopped(measurement: Measurement, at: float) -> Measurement:
+    """Return a measurement as it is once somebody stopped it."""
+    end = measurement.schedule.end
+    schedule = replace(measurement.schedule, end=at if end is None else min(at, end))
+    return replace(measurement, schedule=schedule, stopped_at=at)
+
+
+def described(measurement: Measurement, description: str) -> Measurement:
+    """Return a measurement under another description."""
+    return replace(measurement, definition=replace(measurement.definition, description=description))
+
+
+def from_entry(fields: Mapping[str, Any]) -> Measurement:
+    """Return the measurement that an entry of the journal holds."""
+    definition, problems = read_definition(fields["definition"])
+    if definition is None:
+        raise ValueError(f"a journal holds a definition that is refused today: {problems}")
+    schedule = Schedule(
+        kind=definition.kind, **{name: fields[name] for name in ("start", "interval_s", "spread_s", "end")}
+    )
+    same = {name: fields[name] for name in ("id", "group", "requested", "created")}
+    participants, sources = tuple(fields["participants"]), tuple(fields["sources"])
+    return Measurement(definition=definition, schedule=schedule, participants=participants, sources=sources, **same)
+
+
+def built_in(target: BuiltInTarget, probes: Probes, start: float) -> Measurement:
+    """Return a built-in measurement, which ran for a day when the sandbox began at `start`."""
+    interval_s = _BUILT_IN_INTERVAL_S[target.kind]
+    query = target.query or "hostname.bind"
+    asked: dict[str, Any] = {}
+    if target.kind is Kind.DNS:
+        rdtype, _, name = query.rpartition(" ")
+        asked = {
+            "query_class": "IN" if rdtype else "CHAOS", "query_type": rdtype or "TXT", "query_argument": name,
+        }  # fmt: skip
+    elif target.kind is Kind.TRACEROUTE:
+        asked = {"protocol": "UDP"}
+    given = asked | {
+        "type": target.kind.value, "af": target.af, "target": target.address, "interval": interval_s,
+        "description": f"Built-in {target.kind} measurement of {target.address}",
+    }  # fmt: skip
+    definition, problems = read_definition(given)
+    if definition is None:
+        raise ValueError(f"built-in measurement {target.id}: {problems}")
+    began = math.floor(start) - _BUILT_IN_HISTORY_S
+    points = probes.vantage_points.values()
+    return Measurement(
+        id=target.id,
+        group=None,
+        definition=definition,
+        schedule=Schedule(kind=target.kind, start=began, interval_s=interval_s),
+        participants=tuple(point.id for point in points if point.connected and (target.af == 4 or point.ipv6)),
+        requested=-1,
+        created=began - _DAY_S,
+    )

@@ -1,0 +1,80 @@
+"""The files of a run: the only package that knows them.
+
+    results/<campaign>/<run>/
+      campaign.json       what was measured: services, targets, the plan, resolved and frozen
+      measurements.json   of a run measured here: what the platform accepted, written before waiting
+      sandbox.ndjson      of a run on the sandbox: what it accepted, so that it can go on
+      raw/                tier 0, byte for byte as it came
+      truth.ndjson        of a sandbox: what its Internet really did
+      rejected.ndjson     records that nobody could read, named
+      vantage_points/  observations/  assignments/     Parquet parts
+      metrics.json        written last: a run that has it is complete
+
+An import is built in a hidden folder beside its place and renamed when it is whole. A run that is measured has its
+place from the start.
+"""
+
+from catchment.store.headers import Header, read_header, write_header
+from catchment.store.measurements import Accepted, Stage, read_accepted, write_accepted
+from catchment.store.names import (
+    find_folder,
+    find_run,
+    parse_time,
+    results_root,
+    split_window,
+    stored_runs,
+    unfinished_runs,
+    window_between,
+)
+from catchment.store.runs import (
+    ASSIGNMENTS,
+    OBSERVATIONS,
+    VANTAGE_POINTS,
+    Run,
+    begin_run,
+    check_collected,
+    discard_run,
+    is_complete,
+    journal_file,
+    new_run,
+    new_tiers,
+    part_of,
+    raw_folder,
+    truth_file,
+    write_metrics,
+    write_rejected,
+)
+
+__all__ = [
+    "ASSIGNMENTS",
+    "OBSERVATIONS",
+    "VANTAGE_POINTS",
+    "Accepted",
+    "Header",
+    "Run",
+    "Stage",
+    "begin_run",
+    "check_collected",
+    "discard_run",
+    "find_folder",
+    "find_run",
+    "is_complete",
+    "journal_file",
+    "new_run",
+    "new_tiers",
+    "parse_time",
+    "part_of",
+    "raw_folder",
+    "read_accepted",
+    "read_header",
+    "results_root",
+    "split_window",
+    "stored_runs",
+    "truth_file",
+    "unfinished_runs",
+    "window_between",
+    "write_accepted",
+    "write_header",
+    "write_metrics",
+    "write_rejected",
+]

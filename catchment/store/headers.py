@@ -1,0 +1,92 @@
+"""campaign.json: what a run set out to measure, resolved and frozen."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catchment.campaign import Campaign, campaign_from, campaign_table, service_from, service_table
+from catchment.errors import InvalidRun
+from catchment.model import Service, Target, Window
+
+FORMAT = 1
+HEADER = "campaign.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a run set out to measure, resolved and frozen: the content of campaign.json.
+
+    `plan` is the campaign of a run that was measured here; an import has none.
+    """
+
+    campaign: str
+    platform: str
+    created: str
+    catchment: str
+    services: tuple[Service, ...]
+    targets: tuple[Target, ...]
+    cut: Window = field(default=Window())
+    plan: Campaign | None = None
+
+
+def read_header(path: Path) -> Header:
+    """Read what a run set out to measure. Raises InvalidRun where it was damaged or made by a later version."""
+    file = path / HEADER
+    if not file.is_file():
+        raise InvalidRun(f"{path}: not a run (no {HEADER}): `catchment runs` lists those stored")
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        if table["format"] != FORMAT:
+            raise InvalidRun(
+                f"{path}: stored in format {table['format']}; this version reads {FORMAT}: update catchment"
+            )
+        return Header(
+            campaign=table["campaign"],
+            platform=table["platform"],
+            created=table["created"],
+            catchment=table["catchment"],
+            services=tuple(service_from(service, file) for service in table["services"]),
+            targets=tuple(Target(**target) for target in table["targets"]),
+            cut=Window(**table["cut"]),
+            plan=campaign_from(table["plan"], file) if "plan" in table else None,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidRun(f"{file}: damaged ({error}): import or measure the run anew") from error
+
+
+def write_header(path: Path, header: Header) -> None:
+    """Write what a run set out to measure."""
+    table = {
+        "format": FORMAT,
+        "campaign": header.campaign,
+        "platform": header.platform,
+        "created": header.created,
+        "catchment": header.catchment,
+        "targets": [asdict(target) for target in header.targets],
+        "cut": asdict(header.cut),
+        "services": [service_table(service) for service in header.services],
+    }
+    if header.plan is not None:
+        table["plan"] = campaign_table(header.plan)
+    write_json(path / HEADER, table)
+
+
+def write_json(file: Path, table: Any, *, durable: bool = False, indent: int | None = 1) -> None:
+    """Write JSON by a temporary name; if durable, it is on the disk when this returns."""
+    temporary = file.with_name(f".{file.name}.partial")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(table, indent=indent, ensure_ascii=False) + "\n")
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    temporary.replace(file)
+    if durable:
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,59 @@
+"""measurements.json: what a platform accepted for a run. Written before waiting, because credits are spent by then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from catchment.errors import InvalidRun
+from catchment.store.headers import FORMAT, write_json
+
+_FILE = "measurements.json"
+
+
+class Stage(StrEnum):
+    """How far a measured run has come; a run that is derived has its metrics."""
+
+    SCHEDULING = "scheduling"  # asked for measurements; an answer may have been lost on the way back
+    SCHEDULED = "scheduled"
+    COLLECTED = "collected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The measurements of a run as its platform describes them, and the tag that marks them there."""
+
+    tag: str
+    stage: Stage
+    measurements: tuple[dict[str, Any], ...] = ()
+
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Yield each vantage point that was asked, with the address that it was asked about."""
+        pairs = {
+            (f"atlas:{probe}", measurement["target"])
+            for measurement in self.measurements
+            for probe in measurement["probes"] or ()
+        }
+        yield from sorted(pairs)
+
+
+def read_accepted(run: Path) -> Accepted | None:
+    """Read what a platform accepted for a run; None for a run that was not measured here. Raises InvalidRun."""
+    file = run / _FILE
+    if not file.is_file():
+        return None
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        return Accepted(tag=table["tag"], stage=Stage(table["stage"]), measurements=tuple(table["measurements"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidRun(f"{file}: damaged ({error}): measure the run anew") from error
+
+
+def write_accepted(run: Path, accepted: Accepted) -> None:
+    """Write what a platform accepted for a run; it is on the disk when this returns."""
+    table = {"format": FORMAT, "tag": accepted.tag, "stage": accepted.stage, "measurements": accepted.measurements}
+    write_json(run / _FILE, table, durable=True, indent=None)

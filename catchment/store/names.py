@@ -1,0 +1,109 @@
+"""How a user names a run: by its path, or its campaign, cut to a window of time."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from catchment.errors import InvalidRun, UnknownName
+from catchment.model import Window
+from catchment.store.headers import HEADER
+from catchment.store.runs import METRICS, Run, is_complete, read_metrics
+
+_DEFAULT_ROOT = "results"
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+
+
+def results_root(given: Path | None) -> Path:
+    """Return the folder of stored runs: as given, or CATCHMENT_RESULTS, or ./results."""
+    return given or Path(os.environ.get("CATCHMENT_RESULTS") or _DEFAULT_ROOT)
+
+
+def stored_runs(root: Path, campaign: str | None = None) -> list[Path]:
+    """Return the complete runs below the root, each campaign's in the order in which they were measured."""
+    folders = [file.parent for file in root.glob(f"{campaign or '*'}/*/{METRICS}")]
+    whole = [folder for folder in folders if not folder.name.startswith(".")]  # hidden ones are still being built
+    return sorted(whole, key=lambda path: (path.parent.name, _measured_until(path), path.name))
+
+
+def unfinished_runs(root: Path, campaign: str | None = None) -> list[Path]:
+    """Return the runs below the root that were begun and are not complete."""
+    folders = [file.parent for file in root.glob(f"{campaign or '*'}/*/{HEADER}")]
+    return sorted(path for path in folders if not path.name.startswith(".") and not is_complete(path))
+
+
+def _measured_until(path: Path) -> str:
+    try:
+        return str(read_metrics(path).get("to"))
+    except InvalidRun:
+        return ""  # listed first; opening it says what is wrong
+
+
+def find_run(name: str, root: Path, start: str | None = None, end: str | None = None) -> tuple[Run, Window]:
+    """Open a run by its path or name, cut to the window in brackets behind it or between two times.
+
+    Raises UnknownName and InvalidRun.
+    """
+    text, window = split_window(name)
+    if start is not None or end is not None:
+        if window != Window():
+            raise UnknownName(f"'{name}' has a window already: give it in brackets, or by --from and --to")
+        window = window_between(start, end)
+    return Run.open(find_folder(text, root)), window
+
+
+def find_folder(text: str, root: Path) -> Path:
+    """Return the folder of a run: a path (it has a slash, or is a run) or a name below the root.
+
+    A name is `campaign` (its latest run), `campaign~1` (the one before), or `campaign@run`. Raises UnknownName.
+    """
+    path = Path(text)
+    if "/" in text or (path / HEADER).exists():
+        return path
+    campaign, _, run = text.partition("@")
+    if run:
+        return root / campaign / run
+    campaign, _, back = text.partition("~")
+    runs = stored_runs(root, campaign) if re.fullmatch(r"[^/*?\[]+", campaign) else []
+    if not runs:
+        raise UnknownName(f"there is no run or campaign '{text}' in {root}: `catchment runs` lists those stored")
+    if (back and not back.isdigit()) or int(back or 0) >= len(runs):
+        raise UnknownName(f"campaign '{campaign}' has {len(runs)} runs, so '{text}' names none")
+    return runs[-1 - int(back or 0)]
+
+
+def split_window(name: str) -> tuple[str, Window]:
+    """Split `RUN[FROM..TO]` into the run and the window; without brackets the window is open."""
+    match = re.fullmatch(r"(?P<run>.+?)\[(?P<start>[^\]\[]*)\.\.(?P<end>[^\]\[]*)\]", name)
+    if match is None:
+        return name, Window()
+    return match["run"], window_between(match["start"] or None, match["end"] or None)
+
+
+def window_between(start: str | None, end: str | None) -> Window:
+    """Return the window between two times as a user writes them; a time alone is on the day of the start."""
+    first = None if start is None else parse_time(start, None)
+    last = None if end is None else parse_time(end, first)
+    if first is not None and last is not None and last <= first:
+        raise UnknownName(f"the window {start}..{end} ends before it starts: give FROM..TO")
+    return Window(start=None if first is None else first.timestamp(), end=None if last is None else last.timestamp())
+
+
+def parse_time(text: str, day_of: datetime | None) -> datetime:
+    """Read a time: ISO 8601 (UTC unless it says else), seconds since 1970, or a time of day."""
+    try:
+        if re.fullmatch(r"\d{9,}(\.\d+)?", text):
+            found = datetime.fromtimestamp(float(text), UTC)
+        elif day_of is not None and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?Z?", text):
+            time = datetime.fromisoformat(f"{day_of.date()}T{text.rstrip('Z').zfill(5)}").replace(tzinfo=UTC)
+            found = time if time > day_of else time + timedelta(days=1)
+        else:
+            found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+            raise ValueError(f"year {found.year}")
+    except (ValueError, OverflowError, OSError) as error:
+        raise UnknownName(f"'{text}' is not a time: write it like 2026-11-21T19:00Z") from error
+    return found

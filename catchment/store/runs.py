@@ -1,0 +1,197 @@
+"""A stored run and its tables; how a run is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from catchment.engine import parts
+from catchment.errors import InvalidRun
+from catchment.store.headers import HEADER, Header, read_header, write_header, write_json
+from catchment.store.measurements import Accepted, Stage, read_accepted
+
+VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS = "vantage_points", "observations", "assignments"
+METRICS = "metrics.json"
+_REJECTED = "rejected.ndjson"
+_PART = "part-0.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One stored run. Its tables are DuckDB relations on a connection of its own, made when first needed."""
+
+    path: Path
+    header: Header
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open the run in a folder. Raises InvalidRun where there is none, or it is not whole."""
+        if not (path / HEADER).is_file():
+            raise InvalidRun(f"{path}: not a run (no {HEADER}): `catchment runs` lists those stored")
+        if not is_complete(path) or not all((path / tier).is_dir() for tier in (OBSERVATIONS, ASSIGNMENTS)):
+            check_collected(path)
+            raise InvalidRun(f"{path}: not complete: `catchment derive {path}` rebuilds its tables")
+        return cls(path=path, header=read_header(path))
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return the connection on which the tables are."""
+        return duckdb.connect()
+
+    @property
+    def vantage_points(self) -> duckdb.DuckDBPyRelation:
+        """Return where the vantage points were in this run (schemas.VANTAGE_POINTS)."""
+        return self._tier(VANTAGE_POINTS)
+
+    @property
+    def observations(self) -> duckdb.DuckDBPyRelation:
+        """Return the facts: a row for each vantage point, target, kind and time (schemas.OBSERVATIONS)."""
+        return self._tier(OBSERVATIONS)
+
+    @property
+    def assignments(self) -> duckdb.DuckDBPyRelation:
+        """Return the judgements: a row for each vantage point, target and window (schemas.ASSIGNMENTS)."""
+        return self._tier(ASSIGNMENTS)
+
+    @cached_property
+    def accepted(self) -> Accepted | None:
+        """Return what a platform accepted for the run; None where it was imported."""
+        return read_accepted(self.path)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Return the numbers of the run, as `catchment show --json` prints them."""
+        return read_metrics(self.path)
+
+    def _tier(self, name: str) -> duckdb.DuckDBPyRelation:
+        return self.connection.sql(f"SELECT * FROM {parts(self.path / name)}")
+
+
+def check_collected(path: Path) -> None:
+    """Raise InvalidRun where a run was measured here and not all of its results were fetched."""
+    accepted = read_accepted(path)
+    plan = read_header(path).plan
+    if plan is not None and (accepted is None or accepted.stage is not Stage.COLLECTED):
+        raise InvalidRun(
+            f"{path}: not all results are here yet: `catchment resume {path}` goes on; or remove the folder"
+        )
+
+
+def begin_run(path: Path, header: Header) -> list[Path]:
+    """Begin a run that is measured: its folder, in its place from the start, because credits are spent for it.
+
+    Returns the folders made for it, innermost first. Without metrics.json it does not look whole. Raises InvalidRun
+    where the place is taken.
+    """
+    if path.exists():
+        raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
+    made = [path, *(parent for parent in path.parents if not parent.exists())]
+    raw_folder(path).mkdir(parents=True)
+    write_header(path, header)
+    return made
+
+
+def discard_run(made: Sequence[Path]) -> None:
+    """Remove a run for which nothing was measured, by the folders that `begin_run` made, where others hold nothing."""
+    shutil.rmtree(made[0])
+    for parent in made[1:]:
+        with suppress(OSError):
+            parent.rmdir()
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether a folder holds a whole run."""
+    return (path / METRICS).is_file()
+
+
+@contextmanager
+def new_run(path: Path) -> Iterator[Path]:
+    """Yield a hidden folder in which to build the run; it takes its place at `path` when all went well.
+
+    Raises InvalidRun where the place is taken. After an error nothing is left behind.
+    """
+    if path.exists():
+        raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
+    made = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.parent / f".{path.name}.{os.getpid()}.partial"
+    try:
+        building.mkdir()
+        yield building
+        building.rename(path)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+        for parent in made:  # after a failure, the folders made for the run are empty
+            with suppress(OSError):
+                parent.rmdir()
+
+
+@contextmanager
+def new_tiers(run: Path) -> Iterator[Path]:
+    """Yield a hidden folder in which to build the derived tiers anew; they replace the old ones when all went well."""
+    building = run / f".{os.getpid()}.partial"
+    try:
+        for name in (OBSERVATIONS, ASSIGNMENTS):
+            (building / name).mkdir(parents=True)
+        yield building
+        # A run without metrics is not whole; should this be interrupted here, `derive` is what mends it.
+        (run / METRICS).unlink(missing_ok=True)
+        for name in (OBSERVATIONS, ASSIGNMENTS):
+            shutil.rmtree(run / name, ignore_errors=True)
+            (building / name).rename(run / name)
+        for name in (_REJECTED, HEADER, METRICS):
+            (building / name).replace(run / name)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def part_of(folder: Path, tier: str) -> Path:
+    """Return the file of a tier's only part, and make its folder."""
+    (folder / tier).mkdir(exist_ok=True)
+    return folder / tier / _PART
+
+
+def raw_folder(run: Path) -> Path:
+    """Return the folder of tier 0."""
+    return run / "raw"
+
+
+def truth_file(run: Path) -> Path:
+    """Return the file in which a sandbox says what really happened."""
+    return run / "truth.ndjson"
+
+
+def journal_file(run: Path) -> Path:
+    """Return the file in which a run's sandbox keeps what it accepted, so that it can be gone on with."""
+    return run / "sandbox.ndjson"
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write the numbers of a run: the last file, which makes it complete."""
+    write_json(folder / METRICS, metrics)
+
+
+def write_rejected(folder: Path, rejected: list[dict[str, Any]]) -> None:
+    """Write the records that nobody could read, one JSON object a line."""
+    lines = "".join(json.dumps(entry) + "\n" for entry in rejected)
+    (folder / _REJECTED).write_text(lines, encoding="utf-8")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read the numbers of a run. Raises InvalidRun where they are damaged."""
+    try:
+        found = json.loads((path / METRICS).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise InvalidRun(f"{path / METRICS}: damaged ({error}): `catchment derive {path}` rebuilds it") from error
+    return found

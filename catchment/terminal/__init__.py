@@ -1,0 +1,21 @@
+"""What the terminal shows: tables of numbers. Values in, renderables out; every text from outside is made harmless."""
+
+from catchment.terminal.cells import harmless
+from catchment.terminal.comparisons import show_comparison
+from catchment.terminal.plans import show_next, show_plan, show_served
+from catchment.terminal.runs import show_files, show_run, show_runs
+from catchment.terminal.services import show_identities, show_service, show_services
+
+__all__ = [
+    "harmless",
+    "show_comparison",
+    "show_files",
+    "show_identities",
+    "show_next",
+    "show_plan",
+    "show_run",
+    "show_runs",
+    "show_served",
+    "show_service",
+    "show_services",
+]

@@ -1,0 +1,108 @@
+"""The demo: a campaign on the sandbox, a fire in Frankfurt, the campaign again, and who moved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from catchment import store
+from catchment.errors import InvalidRun
+from catchment.metrics import Numbers
+from catchment.model import Window
+from catchment.workflow.drawing import draw_map
+from catchment.workflow.importing import Progress
+from catchment.workflow.measuring import run_campaign
+from catchment.workflow.showing import compare_runs, show
+
+_BEFORE = """\
+# The demo's first campaign: which site of an invented service does each vantage point of a simulated Internet reach?
+name = "demo"
+platform = "sandbox"
+targets = [{ service = "demo-dns", af = 4 }]
+queries = [{ kind = "dns", name = "hostname.bind", nsid = true }, { kind = "ping" }]
+
+[vantage_points]
+count = 1000
+
+[schedule]
+interval_s = 240
+rounds = 3
+
+[sandbox]
+seed = 1
+"""
+_FIRE = '\n# Fire in Frankfurt: the site withdraws its route.\nchanges = [{ change = "withdraw", site = "fra" }]\n'
+_EARLIER_S = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A part of the demo: what it does, the work that gives its numbers, and how the terminal lays these out."""
+
+    title: str
+    layout: str
+    work: Callable[[Progress], Numbers]
+
+
+def demo_steps(out: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Step]:
+    """Yield the steps of the demo, to be done in this order; everything is written below `out`.
+
+    Raises InvalidRun where an earlier demo lies there.
+    """
+    before, after = out / "before", out / "after"
+    for taken in (before, after):
+        if taken.exists():
+            raise InvalidRun(f"{taken}: an earlier demo is there: choose another --out, or remove {out}")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "before.toml").write_text(_BEFORE, encoding="utf-8")
+    (out / "after.toml").write_text(_BEFORE + _FIRE, encoding="utf-8")
+
+    def measure_before(progress: Progress) -> Numbers:
+        done = run_campaign(
+            out / "before.toml", out, before, environ={}, clock=lambda: clock() - _EARLIER_S, progress=progress
+        )
+        draw_map([(store.Run.open(before), Window())], out / "map.png")
+        return show(store.Run.open(done.run))
+
+    def measure_after(progress: Progress) -> Numbers:
+        run_campaign(out / "after.toml", out, after, environ={}, clock=clock, progress=progress)
+        sides = (store.Run.open(before), Window()), (store.Run.open(after), Window())
+        draw_map(sides, out / "moves.png")
+        return compare_runs(*sides, by=None)
+
+    yield Step(
+        title="A campaign on a simulated Internet: which site of 'demo-dns' does each vantage point reach?",
+        layout="show_run",
+        work=measure_before,
+    )
+    yield Step(
+        title="An hour later: fire in Frankfurt. The site withdraws its route, and the campaign runs again.",
+        layout="show_comparison",
+        work=measure_after,
+    )
+    yield Step(title="What is here now, and what to try next:", layout="show_next", work=lambda _: _next(out))
+
+
+def _next(out: Path) -> Numbers:
+    files = {
+        out / "map.png": "the catchment of each site",
+        out / "moves.png": "who moved when Frankfurt burned",
+        out / "before.toml": "the campaign; edit it, and run it again",
+        out / "after.toml": "the same with the fire",
+        out / "before": "a run: its raw results, tables, and truth.ndjson, what the simulated Internet really did",
+        out / "after": "the run after the fire",
+    }
+    commands = {
+        "catchment run campaigns/k-root.toml": "live: public measurements of K-root, no key, no credits (Internet)",
+        f"catchment show {out / 'after'} --by country": "the same by country, or by asn, continent, verdict",
+        f"catchment show {out / 'after'} --sites observed": "the nearest of the sites that are still there",
+        f"catchment compare {out / 'before'} {out / 'after'} --by continent": "whom the fire hit",
+        f"catchment map {out / 'before'} {out / 'after'} --region europe -o europe.svg": "a closer look",
+        "catchment plan campaigns/own-service.toml": "what measuring your own service would cost",
+    }
+    return {
+        "files": [{"file": str(file), "what": what} for file, what in files.items()],
+        "next": [{"command": command, "what": what} for command, what in commands.items()],
+    }

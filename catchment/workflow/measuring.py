@@ -1,0 +1,236 @@
+"""Run and resume campaigns: from a campaign file to a whole run.
+
+A run goes through stages that its folder tells: begun (campaign.json), scheduling (a tag is stored, then measurements
+are asked for), scheduled (what was accepted is stored), collected (all results are in raw/), derived (it is whole).
+Whatever stops it, `resume` goes on from the stage that it finds.
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+import catchment
+from catchment import store
+from catchment.campaign import Campaign, VantagePoints
+from catchment.engine import parts
+from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed
+from catchment.importers import probes_in, write_asked
+from catchment.model import Window
+from catchment.platforms.atlas.client import PlatformUnsure
+from catchment.platforms.atlas.collecting import collect
+from catchment.platforms.atlas.scheduling import Measurement, adopt, reuse, schedule
+from catchment.platforms.atlas.selecting import choose, describe, works
+from catchment.platforms.connecting import Platform, connect
+from catchment.store import Accepted, Header, Stage
+from catchment.workflow.importing import Imported, Progress, derive
+from catchment.workflow.loading import workbench
+from catchment.workflow.planning import check_limits, estimate_plan, load_plan
+
+_CHOSEN, _SCHEDULED, _COLLECTED = 0.1, 0.15, 0.8  # how much of the whole is done after each stage
+_REUSED_S = 900
+
+
+def run_campaign(
+    file: Path,
+    root: Path,
+    out: Path | None = None,
+    *,
+    environ: Mapping[str, str],
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """Measure a campaign as a new run: at `out`, or below `root` by the campaign's name and the time.
+
+    Raises CatchmentError. What went wrong before anything was asked for leaves nothing behind; later the run stays, and
+    the message says how to go on.
+    """
+    campaign, services, targets = load_plan(file)
+    start = float(int(clock()))
+    path = _free_place(root / campaign.name, start) if out is None else out
+    header = Header(
+        campaign=campaign.name,
+        platform=campaign.platform,
+        created=_iso(start),
+        catchment=catchment.__version__,
+        services=tuple(services),
+        targets=tuple(targets),
+        cut=_reused_window(campaign, start) if campaign.reuse else Window(),
+        plan=campaign,
+    )
+    made = store.begin_run(path, header)
+    ready = connect(campaign, services, environ=environ, clock=clock, sleep=sleep, journal=store.journal_file(path))
+    with _kept_if_accepted(path, made), ready as platform:
+        _measure(path, header, platform, progress)
+    return _derive(path, progress)
+
+
+def resume_run(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """Go on with a run where it stopped. Raises CatchmentError."""
+    header = store.read_header(path)
+    if header.plan is None:
+        raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {path}` rebuilds its tables")
+    if store.is_complete(path):
+        raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
+    accepted = store.read_accepted(path)
+    if accepted is None or accepted.stage is not Stage.COLLECTED:
+        journal = store.journal_file(path)
+        ready = connect(header.plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal)
+        with _kept_if_accepted(path), ready as platform:
+            _measure(path, header, platform, progress)
+    return _derive(path, progress)
+
+
+def _measure(path: Path, header: Header, platform: Platform, progress: Progress) -> None:
+    assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
+    accepted = store.read_accepted(path)
+    if accepted is None or accepted.stage is Stage.SCHEDULING:
+        ask = _reuse if header.plan.reuse else _schedule
+        accepted = ask(path, header, header.plan, platform, accepted, _part(progress, 0, _SCHEDULED))
+    measurements = [Measurement.from_table(table) for table in accepted.measurements]
+    collected = collect(
+        platform.atlas,
+        measurements,
+        store.raw_folder(path),
+        clock=platform.clock,
+        sleep=platform.sleep,
+        progress=_part(progress, _SCHEDULED, _COLLECTED),
+        window=header.cut,
+    )
+    if header.plan.reuse and header.plan.vantage_points is None:
+        answered = sorted({probe for one in collected for probe in one.participants})
+        _write_asked(path, describe(platform.atlas, answered, progress))
+    if platform.write_truth is not None:
+        addresses = {target.address for target in header.targets}
+        platform.write_truth(store.truth_file(path), set(_asked_ids(path)), addresses)
+    store.write_accepted(path, replace(accepted, stage=Stage.COLLECTED))
+
+
+def _schedule(
+    path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted | None, progress: Progress
+) -> Accepted:
+    """Choose the vantage points, ask for the measurements, and store what was accepted, before anything else."""
+    families: set[int] = {target.af for target in header.targets}
+    wanted = plan.vantage_points or VantagePoints()
+    if accepted is None:
+        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=_part(progress, 0, 0.6))
+        asked = {af: sum(works(probe, af) for probe in probes) for af in families}
+        check_limits(estimate_plan(plan, header.targets, asked, platform.clock()))
+        _write_asked(path, probes)
+        accepted = Accepted(tag=f"catchment-{secrets.token_hex(8)}", stage=Stage.SCHEDULING)
+        store.write_accepted(path, accepted)
+        known: list[Measurement] = []
+    else:
+        probes = describe(platform.atlas, _asked_ids(path), _part(progress, 0, 0.6))
+        known = adopt(platform.atlas, accepted.tag, sleep=platform.sleep)
+    held = accepted
+
+    def record(measurements: list[Measurement]) -> None:
+        nonlocal held
+        held = replace(held, measurements=tuple(one.to_table() for one in measurements))
+        store.write_accepted(path, held)
+
+    schedule(
+        platform.atlas,
+        campaign=plan,
+        targets=header.targets,
+        probes=probes,
+        run_tag=held.tag,
+        now=platform.clock(),
+        record=record,
+        known=known,
+        progress=_part(progress, 0.6, 1),
+    )
+    held = replace(held, stage=Stage.SCHEDULED)
+    store.write_accepted(path, held)
+    return held
+
+
+def _reuse(
+    path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted | None, progress: Progress
+) -> Accepted:
+    """Check the measurements that are there already, and choose among their vantage points if the campaign does."""
+    measurements = reuse(platform.atlas, plan, header.targets, header.cut)
+    if plan.vantage_points is not None:
+        families: set[int] = {target.af for target in header.targets}
+        wanted = plan.vantage_points
+        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=progress)
+        _write_asked(path, probes)
+        chosen = tuple(probe["id"] for probe in probes)
+        measurements = [replace(one, probes=chosen) for one in measurements]
+    held = Accepted(
+        tag="" if accepted is None else accepted.tag,
+        stage=Stage.SCHEDULED,
+        measurements=tuple(one.to_table() for one in measurements),
+    )
+    store.write_accepted(path, held)
+    return held
+
+
+def _write_asked(path: Path, probes: list[dict[str, Any]]) -> None:
+    with workbench() as (con, _):
+        write_asked(con, probes_in(probes), store.part_of(path, store.VANTAGE_POINTS))
+
+
+def _asked_ids(path: Path) -> list[int]:
+    with workbench() as (con, _):
+        rows = con.execute(f"SELECT vantage FROM {parts(path / store.VANTAGE_POINTS)} ORDER BY ALL").fetchall()
+    return sorted(int(vantage.removeprefix("atlas:")) for (vantage,) in rows)
+
+
+@contextmanager
+def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
+    """Remove a run that was `made` just now, if nothing was asked for it; of any other, say how to go on."""
+    try:
+        yield
+    except (CatchmentError, KeyboardInterrupt, OSError) as error:
+        accepted = store.read_accepted(path)
+        unsure = isinstance(error, PlatformUnsure | KeyboardInterrupt) and accepted is not None
+        if made and not unsure and (accepted is None or not accepted.measurements):
+            store.discard_run(made)
+            raise
+        note = f"the run is kept: `catchment resume {path}` goes on; or remove the folder"
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"interrupted; {note}") from error
+        raise PlatformFailed(f"{error}; {note}") from error
+
+
+def _derive(path: Path, progress: Progress) -> Imported:
+    return derive(path, progress=_part(progress, _COLLECTED, 1))
+
+
+def _part(progress: Progress, first: float, last: float) -> Progress:
+    """Return a progress whose whole is a part of another's."""
+    return lambda text, done: progress(text, first + (last - first) * done)
+
+
+def _free_place(campaign: Path, now: float) -> Path:
+    name = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    return next(
+        path for path in chain([campaign / name], (campaign / f"{name}-{n}" for n in count(2))) if not path.exists()
+    )
+
+
+def _reused_window(campaign: Campaign, now: float) -> Window:
+    start, stop = campaign.schedule.start, campaign.schedule.stop
+    end = now if stop is None else stop.timestamp()
+    return Window(start=end - _REUSED_S if start is None else start.timestamp(), end=end)
+
+
+def _iso(now: float) -> str:
+    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,74 @@
+"""The sandbox by itself: its API for others, its topology as a file."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from catchment.campaign import Sandbox
+from catchment.errors import InvalidFile
+from catchment.metrics import Numbers
+from catchment.model import Service
+from catchment.platforms.atlas.keys import VARIABLES, find_key
+from catchment.platforms.connecting import CA_FILE, SERVER, build_topology
+from catchment.platforms.sandbox import open_sandbox
+from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.topology import write_topology
+from catchment.services import bundled_service, service_names
+from catchment.workflow.planning import load_plan
+
+
+@contextmanager
+def serve_sandbox(
+    campaign: Path | None, folder: Path, *, port: int, speed: float, environ: Mapping[str, str]
+) -> Iterator[Numbers]:
+    """Serve the sandbox of a campaign, or one with all bundled services; yield how clients find it.
+
+    Its certificate authority and its key (the environment's, or one made for it) are files in `folder`; the key itself
+    is never told. Raises PlatformFailed where the port is in use.
+    """
+    sandbox, services = _sandbox_of(campaign)
+    measured = [service.name for service in services]
+    topology = build_topology(sandbox, services)
+    internet = Internet(topology, seed=sandbox.seed, changes=sandbox.changes, measured=measured)
+    given = find_key(environ)
+    key = secrets.token_hex(16) if given is None else given.value
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_sandbox(
+        internet, start=time.time(), speed=speed, services=services, folder=folder, port=port, key=key
+    ) as served:
+        key_file = folder / "key"
+        key_file.unlink(missing_ok=True)
+        key_file.touch(mode=0o600)
+        key_file.write_text(key + "\n", encoding="ascii")
+        yield {
+            "server": served.server,
+            "ca_file": str(served.ca_file),
+            "key_file": str(key_file),
+            "speed": speed,
+            "services": [service.name for service in services],
+            "environment": {
+                SERVER: served.server,
+                CA_FILE: str(Path(served.ca_file).absolute()),
+                VARIABLES[0]: f"$(cat {key_file.absolute()})",
+            },
+        }
+
+
+def save_topology(campaign: Path | None, out: Path) -> Numbers:
+    """Write the topology of a campaign's sandbox, or one with all bundled services; return the file's name."""
+    sandbox, services = _sandbox_of(campaign)
+    if out.suffix != ".toml":
+        raise InvalidFile(f"{out}: a topology is a TOML file: end its name with .toml")
+    write_topology(build_topology(sandbox, services), out)
+    return {"files": [str(out)]}
+
+
+def _sandbox_of(campaign: Path | None) -> tuple[Sandbox, Sequence[Service]]:
+    if campaign is None:
+        return Sandbox(), [bundled_service(name) for name in service_names()]
+    plan, services, _ = load_plan(campaign)
+    return plan.sandbox, services

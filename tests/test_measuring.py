@@ -1,0 +1,303 @@
+"""Campaigns run, stop, and go on: on the sandbox, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catchment import store, workflow
+from catchment.errors import CatchmentError, Interrupted, InvalidFile, InvalidRun, PlatformFailed
+from catchment.model import Verdict
+from catchment.platforms import connecting
+from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure
+from catchment.platforms.sandbox import Sandbox, open_sandbox
+from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.topology import host, make_world
+from catchment.services import bundled_service
+from catchment.store import Run
+from tests.atlas_server import Answer, Bench, Fault, error, html, serving
+
+NOON = 1_795_262_400.0
+CAMPAIGN = """
+name = "small"
+platform = "sandbox"
+targets = [{ service = "demo-dns" }]
+vantage_points = { count = 60 }
+"""
+ON_ATLAS = CAMPAIGN.replace("sandbox", "atlas")
+
+
+def run(folder: Path, text: str = CAMPAIGN, *, name: str = "run", **options: Any) -> Run:
+    file = folder / "campaign.toml"
+    file.write_text(text)
+    options = {"environ": {}, "clock": lambda: NOON, **options}
+    return Run.open(workflow.run_campaign(file, folder / "results", folder / "results" / "small" / name, **options).run)
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "campaign.toml")
+
+
+def tables(measured: Run, *, without: str = "") -> list[Any]:
+    """Return all rows of the derived tables, without some columns."""
+    left_out = {name.strip() for name in without.split(",")}
+    return [
+        relation.select(*(name for name in relation.columns if name not in left_out)).fetchall()
+        for relation in (measured.observations, measured.assignments)
+    ]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve a sandbox with K-root and its built-in measurements, for campaigns that think it is RIPE Atlas."""
+    services = [bundled_service("k-root"), bundled_service("demo-dns")]
+    world = make_world(1, vantage_points=300)
+    for service in services:
+        world = host(world, service)
+    folder = tmp_path / "sandbox"
+    folder.mkdir()
+    with open_sandbox(Internet(world), start=NOON, services=services, folder=folder, key="the-right-key") as opened:
+        yield opened
+
+
+def toward(sandbox: Sandbox, key: str | None = None) -> dict[str, Any]:
+    """Return the options by which a campaign on RIPE Atlas goes to a sandbox instead."""
+    environ = {connecting.SERVER: sandbox.server, connecting.CA_FILE: str(sandbox.ca_file)}
+    environ |= {} if key is None else {"ATLAS_CREATE_KEY": key}
+    return {"environ": environ, "clock": sandbox.clock.now, "sleep": sandbox.clock.advance}
+
+
+def test_a_run_on_the_sandbox_holds_everything_that_was_asked(tmp_path: Path) -> None:
+    measured = run(tmp_path)
+    assert measured.header.platform == "sandbox"
+    accepted = measured.accepted
+    assert accepted is not None
+    assert [(one["kind"], len(one["probes"])) for one in accepted.measurements] == [("dns", 60), ("ping", 60)]
+    counts = measured.metrics["targets"][0]["vantage_points"]
+    assert counts["total"] + counts["verdicts"].get(Verdict.NO_RESULT, 0) == 60
+    assert measured.vantage_points.aggregate("count(*)").fetchall() == [(60,)]
+    truth = [json.loads(line) for line in store.truth_file(measured.path).read_text().splitlines()]
+    assert {f"atlas:{row['vantage']}" for row in truth} == {
+        vantage for (vantage,) in measured.vantage_points.select("vantage").fetchall()
+    }
+
+
+def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
+    first, second = run(tmp_path, name="first"), run(tmp_path, name="second")
+    assert tables(first) == tables(second)
+    assert (first.path / "assignments/part-0.parquet").read_bytes() == (
+        second.path / "assignments/part-0.parquet"
+    ).read_bytes()
+
+
+def test_the_same_seed_at_another_time_gives_the_same_tables_but_for_the_times(tmp_path: Path) -> None:
+    first = run(tmp_path, name="first")
+    later = run(tmp_path, name="later", clock=lambda: NOON + 86_400 * 3 + 17)
+    without = "window_start, window_end, measured_at, raw_record"  # lines come in the order of their times
+    assert tables(first, without=without) == tables(later, without=without)
+
+
+def test_another_seed_gives_another_internet(tmp_path: Path) -> None:
+    first = run(tmp_path, name="first")
+    other = run(tmp_path, CAMPAIGN + "sandbox = { seed = 2 }\n", name="other")
+    assert first.vantage_points.fetchall() != other.vantage_points.fetchall()
+
+
+def test_a_periodic_campaign_asks_every_round(tmp_path: Path) -> None:
+    measured = run(tmp_path, CAMPAIGN + "schedule = { interval_s = 600, rounds = 3 }\n")
+    most = measured.observations.filter("kind = 'dns'").aggregate("vantage, count(*) AS n").aggregate("max(n)")
+    assert most.fetchall() == [(3,)]
+
+
+def test_without_a_key_nothing_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(PlatformFailed, match=r"there is no API key.*set ATLAS_CREATE_KEY"):
+        run(tmp_path, ON_ATLAS)
+    assert left(tmp_path) == []
+
+
+def test_a_wrong_key_is_one_line_and_leaves_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
+    with pytest.raises(PlatformFailed, match=r"401.*the key of ATLAS_CREATE_KEY must exist") as caught:
+        run(tmp_path, ON_ATLAS, **toward(sandbox, key="a-wrong-key"))
+    assert "a-wrong-key" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert left(tmp_path) == ["sandbox"]
+
+
+def test_the_key_is_stored_nowhere(tmp_path: Path, sandbox: Sandbox) -> None:
+    measured = run(tmp_path, ON_ATLAS, **toward(sandbox, key="the-right-key"))
+    for file in measured.path.rglob("*"):
+        assert file.is_dir() or b"the-right-key" not in file.read_bytes()
+
+
+def test_a_budget_that_is_too_small_stops_the_run_before_anything_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidFile, match=r"comes to 1,560 credits in the campaign's budget, of which 1,559 are allowed"
+    ):
+        run(tmp_path, CAMPAIGN + "budget = { credits = 1_559 }\n")
+    assert left(tmp_path) == []
+
+
+def test_a_place_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    before = (first.path / "metrics.json").read_bytes()
+    with pytest.raises(InvalidRun, match="exists already"):
+        run(tmp_path)
+    assert (first.path / "metrics.json").read_bytes() == before
+
+
+def test_runs_are_named_by_campaign_and_time(tmp_path: Path) -> None:
+    file = tmp_path / "campaign.toml"
+    file.write_text(CAMPAIGN)
+    names = [
+        workflow.run_campaign(file, tmp_path / "results", environ={}, clock=lambda: NOON).run.name for _ in range(2)
+    ]
+    assert names == ["2026-11-21T120000Z", "2026-11-21T120000Z-2"]
+
+
+def test_a_campaign_with_a_typo_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="unknown key 'vantage_point': did you mean 'vantage_points'"):
+        run(tmp_path, CAMPAIGN.replace("vantage_points", "vantage_point"))
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Fault.HANG, "no answer in time"),
+        (Fault.RESET, "the connection broke off"),
+        (html(), "web page"),
+        (error(500, "Something is wrong"), "500"),
+        (Answer(body=b"{", content_type="application/json"), "JSON"),
+    ],
+    ids=["hangs", "resets", "HTML", "500", "half an answer"],
+)
+def test_a_server_that_misbehaves_is_one_line_and_leaves_nothing(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: Answer | Fault, words: str
+) -> None:
+    monkeypatch.setattr(connecting, "Atlas", partial(Atlas, timeout_s=(1.0, 0.1)))
+    with serving(bench.authority, lambda _: answer) as server:
+        environ = {connecting.SERVER: server.address, connecting.CA_FILE: str(bench.ca_file), "ATLASAUTH": "some-key"}
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(PlatformFailed, match=words) as caught:
+            run(tmp_path / "empty", ON_ATLAS, environ=environ, sleep=lambda _: None)
+    assert "\n" not in str(caught.value)
+    assert left(tmp_path / "empty") == []
+
+
+def test_a_lost_answer_to_a_post_keeps_the_run_and_resume_asks_nothing_twice(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Atlas.create
+
+    def lose(self: Atlas, *words: Any, **options: Any) -> list[int]:
+        real(self, *words, **options)
+        raise PlatformUnsure("the answer was lost")
+
+    options = toward(sandbox, key="the-right-key")
+    monkeypatch.setattr(Atlas, "create", lose)
+    with pytest.raises(PlatformFailed, match=r"the answer was lost; the run is kept: `catchment resume .*` goes on"):
+        run(tmp_path, ON_ATLAS, **options)
+    monkeypatch.setattr(Atlas, "create", real)
+    path = tmp_path / "results" / "small" / "run"
+    done = workflow.resume_run(path, **options)
+    accepted = store.read_accepted(path)
+    assert accepted is not None
+    assert len(accepted.measurements) == 2
+    endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file))
+    with Atlas(endpoint, sleep=sandbox.clock.advance) as atlas:
+        assert atlas.get("/measurements/", tags=accepted.tag)["count"] == 2
+    assert Run.open(done.run).metrics["targets"][0]["vantage_points"]["assigned"] > 40
+
+
+def test_an_interrupted_run_does_not_look_whole_and_goes_on(tmp_path: Path) -> None:
+    whole = run(tmp_path, name="whole")
+
+    def press_ctrl_c(text: str, _: float) -> None:
+        if "answered" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"interrupted; the run is kept: `catchment resume .*` goes on"):
+        run(tmp_path, name="cut", progress=press_ctrl_c)
+    path = whole.path.parent / "cut"
+    for look in (Run.open, workflow.derive):
+        with pytest.raises(InvalidRun, match="not all results are here yet: `catchment resume"):
+            look(path)
+    assert any("not all results are here yet" in line for line in workflow.list_runs(tmp_path / "results")["damaged"])
+    workflow.resume_run(path, environ={}, clock=lambda: NOON + 5)
+    assert tables(Run.open(path)) == tables(whole)
+
+
+def test_a_run_stopped_while_it_was_judged_is_derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("catchment.workflow.importing.measure", fail)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    path = tmp_path / "results" / "small" / "run"
+    with pytest.raises(InvalidRun, match="`catchment derive"):
+        Run.open(path)
+    workflow.resume_run(path, environ={})
+    assert Run.open(path).metrics["targets"]
+
+
+@pytest.mark.parametrize("progress_of", ["complete", "imported"])
+def test_what_cannot_be_gone_on_with_says_so(tmp_path: Path, progress_of: str, sample: dict[str, Run]) -> None:
+    path = run(tmp_path).path if progress_of == "complete" else sample["before"].path
+    with pytest.raises(InvalidRun, match="complete already" if progress_of == "complete" else "was imported"):
+        workflow.resume_run(path, environ={})
+
+
+REUSE = """
+name = "small"
+platform = "atlas"
+targets = [{ service = "k-root" }]
+reuse = [10301, 1001]
+"""
+
+
+def test_public_measurements_are_read_without_a_key(tmp_path: Path, sandbox: Sandbox) -> None:
+    measured = run(tmp_path, REUSE, **toward(sandbox))
+    assert measured.metrics["to"] == "2026-11-21T12:00:00Z"
+    assert measured.metrics["from"] == "2026-11-21T11:45:00Z"
+    target = measured.metrics["targets"][0]
+    assert target["vantage_points"]["assigned"] > 200
+    assert Verdict.NO_RESULT not in target["vantage_points"]["verdicts"]
+    assert target["pings"]["answered"] > target["vantage_points"]["assigned"]
+    placed = measured.vantage_points.filter("latitude IS NOT NULL").aggregate("count(*)").fetchall()
+    assert placed[0][0] == target["vantage_points"]["total"]
+
+
+def test_public_measurements_are_read_from_some_vantage_points_only(tmp_path: Path, sandbox: Sandbox) -> None:
+    measured = run(tmp_path, REUSE + 'vantage_points = { count = 20, countries = ["DE", "US"] }', **toward(sandbox))
+    counts = measured.metrics["targets"][0]["vantage_points"]
+    assert counts["total"] + counts["verdicts"].get(Verdict.NO_RESULT, 0) == 20
+    countries = {country for (country,) in measured.vantage_points.select("country").fetchall()}
+    assert countries == {"DE", "US"}
+
+
+def test_a_measurement_of_something_else_is_not_trusted(tmp_path: Path, sandbox: Sandbox) -> None:
+    with pytest.raises(CatchmentError, match=r"measurement 10301 asks 193\.0\.14\.129, no target of this campaign"):
+        run(tmp_path, REUSE.replace('"k-root"', '"b-root"'), **toward(sandbox))
+    assert left(tmp_path) == ["sandbox"]
+
+
+def test_a_sandbox_in_which_a_site_is_unknown_is_one_line(tmp_path: Path) -> None:
+    changes = 'sandbox = { changes = [{ change = "withdraw", site = "fr" }] }'
+    with pytest.raises(CatchmentError, match=r"'fr'.*fra"):
+        run(tmp_path, CAMPAIGN + changes)
+    assert left(tmp_path) == []
+
+
+def test_a_campaign_runs_on_a_topology_file(tmp_path: Path) -> None:
+    (tmp_path / "campaign.toml").write_text(CAMPAIGN)
+    workflow.save_topology(tmp_path / "campaign.toml", tmp_path / "world.toml")
+    generated = run(tmp_path, name="generated")
+    from_file = run(tmp_path, CAMPAIGN + 'sandbox = { topology = "world.toml" }', name="from-file")
+    assert tables(generated) == tables(from_file)
