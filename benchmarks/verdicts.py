@@ -65,6 +65,14 @@ class Scores:
     flapping: int = 0
     flapping_seen: int = 0
 
+    def add(self, other: Scores) -> None:
+        self.given.update(other.given)
+        self.on_the_edge += other.on_the_edge
+        self.clean += other.clean
+        self.clean_wrong += other.clean_wrong
+        self.flapping += other.flapping
+        self.flapping_seen += other.flapping_seen
+
     def precision(self, verdict: Verdict) -> float | None:
         return _share(self.given, lambda _, given: given is verdict, lambda due, _: due is verdict)
 
@@ -78,9 +86,15 @@ def _share(given: Counter[tuple[str, Verdict, Verdict]], among: Any, right: Any)
 
 
 def main() -> None:
-    for seed in map(int, sys.argv[1:] or ["1"]):
+    seeds = [int(word) for word in sys.argv[1:] or ["1"]]
+    total = Scores()
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            show(seed, score(measure(Path(folder), seed)))
+            scores = score(measure(Path(folder), seed))
+        show(f"seed {seed}", scores)
+        total.add(scores)
+    if len(seeds) > 1:
+        show(f"all {len(seeds)} seeds", total)
 
 
 def measure(folder: Path, seed: int) -> Path:
@@ -150,8 +164,8 @@ def _km(here: tuple[float, float], site: Site) -> float:
     return float(geodesic(here, (site.latitude, site.longitude)).km)
 
 
-def show(seed: int, scores: Scores) -> None:
-    print(f"seed {seed}: {sum(scores.given.values())} vantage points and targets")
+def show(title: str, scores: Scores) -> None:
+    print(f"{title}: {sum(scores.given.values())} vantage points and targets")
     print(f"{'verdict':30} {'precision':>9} {'recall':>9}")
     for verdict in dict.fromkeys(EXPECTED.values()):
         cells = (scores.precision(verdict), scores.recall(verdict))

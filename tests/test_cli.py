@@ -3,10 +3,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,24 @@ from catchment import __version__
 from tests.conftest import EXAMPLE_SERVICE, ROOT, SAMPLE
 
 Catchment = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ["import", "derive", "runs", "show", "compare", "map", "services", "services list", "services show"]
+COMMANDS = [
+    "demo",
+    "plan",
+    "run",
+    "resume",
+    "sandbox",
+    "sandbox serve",
+    "sandbox topology",
+    "import",
+    "derive",
+    "runs",
+    "show",
+    "compare",
+    "map",
+    "services",
+    "services list",
+    "services show",
+]
 COMMANDS += ["services identify"]
 BRING = ("--service", EXAMPLE_SERVICE, "--probes", SAMPLE / "probes.json")
 
@@ -26,7 +46,7 @@ def test_every_command_has_help(catchment: Catchment, command: str) -> None:
     assert "Usage: " in done.stdout
 
 
-@pytest.mark.parametrize("command", ["import", "derive", "runs", "show", "compare", "map", "services identify"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"services", "sandbox"}])
 def test_help_has_an_example(catchment: Catchment, command: str) -> None:
     assert f"catchment {command} " in catchment(*command.split(), "--help").stdout
 
@@ -88,6 +108,68 @@ def test_json_is_one_object_and_nothing_else(catchment: Catchment, words: tuple[
     assert done.stdout.isascii()
 
 
+def test_the_demo_is_one_object_too(catchment: Catchment) -> None:
+    done = catchment("demo", "--json")
+    assert done.returncode == 0
+    shown = json.loads(done.stdout)
+    assert set(shown) == {"before", "comparison", "next"}
+    again = catchment("demo")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "an earlier demo is there" in again.stderr
+
+
+def test_the_plan_has_every_key_of_the_contract(catchment: Catchment) -> None:
+    plan = json.loads(catchment("plan", ROOT / "campaigns" / "own-service.toml", "--json").stdout)
+    keys = {"probes", "measurements", "results", "credits", "results_per_day", "credits_per_day", "limits"}
+    assert keys <= set(plan)
+    assert set(plan["limits"][0]) == {"name", "value", "limit", "ok"}
+    # 100 vantage points, 4 rounds: DNS at 10, ping at 3, traceroute at 30 credits.
+    assert (plan["results"], plan["credits"]) == (1200, 4 * 100 * (10 + 3 + 30))
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    program = "from catchment.cli import main; main()"
+    words = ["sandbox", "serve", str(ROOT / "campaigns" / "k-root.toml"), "--port", "0", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("}\n}\n") and (line := process.stdout.readline()):
+            text += line
+        yield process, json.loads(text)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
+def test_a_served_sandbox_is_measured_without_a_key_and_keeps_its_port(
+    catchment: Catchment, served: tuple[subprocess.Popen[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    _, told = served
+    environment = {name: value for name, value in told["environment"].items() if name.startswith("CATCHMENT_")}
+    done = catchment("run", ROOT / "campaigns" / "k-root.toml", "--json", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["targets"][0]["vantage_points"]["assigned"] > 900
+    key = (tmp_path / told["key_file"]).read_text().strip()
+    assert key not in json.dumps(told)
+    assert (tmp_path / told["key_file"]).stat().st_mode & 0o777 == 0o600
+    busy = catchment("sandbox", "serve", "--port", told["server"].partition(":")[2], "--folder", "other")
+    assert (busy.returncode, busy.stdout, len(busy.stderr.splitlines())) == (1, "", 1)
+    assert "in use" in busy.stderr
+
+
+def test_a_world_is_written_as_a_file(catchment: Catchment, tmp_path: Path) -> None:
+    done = catchment("sandbox", "topology", ROOT / "campaigns" / "sandbox.toml", "-o", "world.toml")
+    assert (done.returncode, done.stdout.strip()) == (0, "wrote world.toml")
+    assert len(tomllib.loads((tmp_path / "world.toml").read_text())["networks"]) > 400
+
+
 def test_show_has_every_key_of_the_contract(catchment: Catchment) -> None:
     words = ("--out", "results/frankfurt/before", "--json")
     numbers = json.loads(catchment("import", SAMPLE / "before.ndjson.gz", *BRING, *words).stdout)
@@ -121,8 +203,13 @@ def test_show_has_every_key_of_the_contract(catchment: Catchment) -> None:
         (("services", "show", "k-rot"), "did you mean 'k-root'?"),
         (("services", "show", "nothing.toml"), "No such file"),
         (("show", "x[2026-11-21..2026-11-20]"), "ends before it starts"),
+        (("run", "nothing.toml"), "No such file"),
+        (("plan", "nothing.toml"), "No such file"),
+        (("run", ROOT / "campaigns" / "own-service.toml"), "there is no API key"),
+        (("resume", "./nothing"), "not a run"),
+        (("sandbox", "topology", "-o", "world.json"), "end its name with .toml"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
 def test_a_problem_is_one_line_on_stderr_and_exit_code_1(
     catchment: Catchment, words: tuple[str, ...], complaint: str

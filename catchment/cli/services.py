@@ -14,7 +14,10 @@ app = typer.Typer(help="The services that catchment knows: sites, addresses, ide
 
 @app.command("list")
 def list_services(*, as_json: Json = False) -> None:
-    """List the bundled services."""
+    """List the bundled services.
+
+    catchment services list --json
+    """
     from catchment import workflow  # noqa: PLC0415
 
     print_numbers({"services": workflow.list_services()}, "show_services", as_json=as_json, part="services")
@@ -26,7 +29,10 @@ def show_service(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show a service: its addresses, patterns, sources and sites."""
+    """Show a service: its addresses, patterns, sources and sites.
+
+    catchment services show k-root
+    """
     from catchment import workflow  # noqa: PLC0415
 
     print_numbers(workflow.describe_service(service), "show_service", as_json=as_json)
