@@ -20,8 +20,8 @@ import numpy as np
 
 from catchment.geo import nearest
 from catchment.model import Service
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.truth import truth
+from catchment.platforms.sandbox.internet.simulation import Internet
+from catchment.platforms.sandbox.internet.truth import truth
 from catchment.platforms.topology.elements import Topology
 from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.world import make_world

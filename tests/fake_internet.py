@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from catchment.platforms.sandbox.replies import Hop, Lost, Reply
+from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from catchment.platforms.topology.elements import AnycastService, Topology, Trouble, VantagePoint
 
 V4, V6 = "192.0.2.53", "2001:db8:53::53"

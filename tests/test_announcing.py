@@ -7,8 +7,8 @@ import pytest
 
 from catchment.campaign import Change, ChangeName, load_service
 from catchment.errors import InvalidFile, UnknownName
-from catchment.platforms.sandbox.announcing import Epoch, epochs
-from catchment.platforms.sandbox.routing import routes
+from catchment.platforms.sandbox.internet.announcing import Epoch, epochs
+from catchment.platforms.sandbox.internet.routing import routes
 from catchment.platforms.topology.elements import Topology
 from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.world import make_world

@@ -10,7 +10,7 @@ from catchment import workflow
 from catchment.campaign import PlatformName
 from catchment.platforms import connecting
 from catchment.platforms.sandbox import open_sandbox
-from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.store import Run
 from catchment.workflow.planning import load_plan

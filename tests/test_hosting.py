@@ -9,8 +9,8 @@ from catchment.campaign import load_service
 from catchment.errors import InvalidFile, UnknownName
 from catchment.geo import nearest
 from catchment.model import Outcome, Pattern, Service, Site
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.truth import truth
+from catchment.platforms.sandbox.internet.simulation import Internet
+from catchment.platforms.sandbox.internet.truth import truth
 from catchment.platforms.topology.consistency import contradictions
 from catchment.platforms.topology.elements import AnycastService, Place, Relation, Topology
 from catchment.platforms.topology.hosting import add_site, host

@@ -11,8 +11,8 @@ import pytest
 from catchment.campaign import Change, ChangeName, load_service
 from catchment.errors import InvalidFile
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.replies import Hop, Lost, Reply
+from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
+from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology.elements import Interception, Interceptor, Topology, Trouble, VantagePoint
 from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.world import make_world

@@ -16,7 +16,7 @@ from catchment.model import Verdict
 from catchment.platforms import connecting
 from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure
 from catchment.platforms.sandbox import Sandbox, open_sandbox
-from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.services import bundled_service
 from catchment.store import Run

@@ -10,8 +10,8 @@ import pytest
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile
 from catchment.geo import LIGHT_KM_PER_MS
-from catchment.platforms.sandbox.announcing import Epoch
-from catchment.platforms.sandbox.routing import FORWARDING_MS, Announcement, Path, Routes, routes
+from catchment.platforms.sandbox.internet.announcing import Epoch
+from catchment.platforms.sandbox.internet.routing import FORWARDING_MS, Announcement, Path, Routes, routes
 from catchment.platforms.topology.elements import Relation, TieBreak, Topology, Upstream
 from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.towns import arc_km

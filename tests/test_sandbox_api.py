@@ -9,11 +9,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.acceptance import Limits
-from catchment.platforms.sandbox.api import Api, Grant
+from catchment.platforms.sandbox.api.acceptance import Limits
+from catchment.platforms.sandbox.api.endpoints import Api, Grant
+from catchment.platforms.sandbox.api.exchange import Request, Response
+from catchment.platforms.sandbox.api.measurements import BuiltInTarget, Lags
 from catchment.platforms.sandbox.clock import Clock
-from catchment.platforms.sandbox.exchange import Request, Response
-from catchment.platforms.sandbox.measurements import BuiltInTarget, Lags
 from tests.fake_internet import (
     KEY,
     START,

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from catchment.errors import InvalidFile
 from catchment.model import Kind
-from catchment.platforms.sandbox.acceptance import USUAL_LIMITS, Limits, accept, results_in_a_day
-from catchment.platforms.sandbox.clock import Clock
-from catchment.platforms.sandbox.credits import credits_per_result
-from catchment.platforms.sandbox.definitions import read_definition, read_time
-from catchment.platforms.sandbox.exchange import Refusal
-from catchment.platforms.sandbox.journal import Journal
-from catchment.platforms.sandbox.ledger import Ledger
-from catchment.platforms.sandbox.measurements import (
+from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits, accept, results_in_a_day
+from catchment.platforms.sandbox.api.credits import credits_per_result
+from catchment.platforms.sandbox.api.definitions import read_definition, read_time
+from catchment.platforms.sandbox.api.exchange import Refusal
+from catchment.platforms.sandbox.api.journal import Journal
+from catchment.platforms.sandbox.api.ledger import Ledger
+from catchment.platforms.sandbox.api.measurements import (
     NO_SUITABLE_PROBES,
     ONGOING,
     SCHEDULED,
@@ -29,8 +28,9 @@ from catchment.platforms.sandbox.measurements import (
     Measurement,
     from_entry,
 )
-from catchment.platforms.sandbox.probes import Probes
-from catchment.platforms.sandbox.schedule import Schedule
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.schedule import Schedule
+from catchment.platforms.sandbox.clock import Clock
 from tests.fake_internet import (
     START,
     V4,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catchment.platforms.sandbox.messages import Question, WireMessage, reply_message
-from catchment.platforms.sandbox.replies import Reply
+from catchment.platforms.sandbox.api.messages import Question, WireMessage, reply_message
+from catchment.platforms.sandbox.internet.replies import Reply
 
 CHAOS = Question(name="hostname.bind", edns_payload=1232)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from catchment.importers import read_probes
-from catchment.platforms.sandbox.probes import Probes, in_prefix
+from catchment.platforms.sandbox.api.probes import Probes, in_prefix
 from catchment.platforms.topology.elements import Topology, Trouble
 from tests.fake_internet import POINTS, START, vantage
 

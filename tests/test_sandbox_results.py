@@ -18,9 +18,9 @@ from ripe.atlas.sagan import Result
 from catchment.campaign import load_service
 from catchment.engine import connection
 from catchment.observe import observe, sniff
-from catchment.platforms.sandbox.definitions import Definition, read_definition
-from catchment.platforms.sandbox.replies import Hop, Lost, Reply
-from catchment.platforms.sandbox.results import Sending, make_result
+from catchment.platforms.sandbox.api.definitions import Definition, read_definition
+from catchment.platforms.sandbox.api.results import Sending, make_result
+from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from tests.conftest import EXAMPLE_SERVICE
 from tests.fake_internet import (
     ANSWER,

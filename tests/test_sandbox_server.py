@@ -33,10 +33,10 @@ from ripe.atlas.cousteau import (
 from catchment.errors import PlatformFailed
 from catchment.model import Address, BuiltIn, Kind, Service
 from catchment.platforms.sandbox import Sandbox, built_in_targets, open_sandbox
-from catchment.platforms.sandbox.exchange import Request, Response
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.server import Serving, serving
-from catchment.platforms.sandbox.truth import truth
+from catchment.platforms.sandbox.api.exchange import Request, Response
+from catchment.platforms.sandbox.api.server import Serving, serving
+from catchment.platforms.sandbox.internet.simulation import Internet
+from catchment.platforms.sandbox.internet.truth import truth
 from catchment.platforms.topology import host, make_world
 from catchment.services import bundled_service
 from tests.fake_internet import START, V4, V6, FakeInternet, vantage

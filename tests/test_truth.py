@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from catchment.campaign import Change, ChangeName
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.replies import Reply
-from catchment.platforms.sandbox.truth import Truth, truth, write_truth
+from catchment.platforms.sandbox.internet.replies import Reply
+from catchment.platforms.sandbox.internet.simulation import Internet
+from catchment.platforms.sandbox.internet.truth import Truth, truth, write_truth
 from catchment.platforms.topology.elements import Interception, Interceptor, Topology, Trouble
 from tests.small_internets import ADDRESS, ADDRESS_6, ORIGIN, PLACES, site_of, small_internet, vantage_point
 

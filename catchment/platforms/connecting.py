@@ -15,8 +15,8 @@ from catchment.model import Service
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.keys import find_key
 from catchment.platforms.sandbox import open_sandbox
-from catchment.platforms.sandbox.internet import Internet
-from catchment.platforms.sandbox.truth import truth, write_truth
+from catchment.platforms.sandbox.internet.simulation import Internet
+from catchment.platforms.sandbox.internet.truth import truth, write_truth
 from catchment.platforms.topology import Topology, host, load_topology, make_world
 
 SERVER, CA_FILE = "CATCHMENT_ATLAS_SERVER", "CATCHMENT_ATLAS_CA"

@@ -15,7 +15,7 @@ from catchment.model import Service
 from catchment.platforms.atlas.keys import VARIABLES, find_key
 from catchment.platforms.connecting import CA_FILE, SERVER, build_topology
 from catchment.platforms.sandbox import open_sandbox
-from catchment.platforms.sandbox.internet import Internet
+from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import write_topology
 from catchment.services import bundled_service, service_names
 from catchment.workflow.planning import load_plan

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catchment.model import Service
-from catchment.platforms.sandbox.acceptance import USUAL_LIMITS, Limits
-from catchment.platforms.sandbox.api import USUAL_BALANCE, Api
+from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits
+from catchment.platforms.sandbox.api.endpoints import USUAL_BALANCE, Api
+from catchment.platforms.sandbox.api.journal import Journal
+from catchment.platforms.sandbox.api.measurements import USUAL_LAGS, BuiltInTarget, Lags
+from catchment.platforms.sandbox.api.results import SimulatedInternet
+from catchment.platforms.sandbox.api.server import serving
 from catchment.platforms.sandbox.clock import Clock
-from catchment.platforms.sandbox.journal import Journal
-from catchment.platforms.sandbox.measurements import USUAL_LAGS, BuiltInTarget, Lags
-from catchment.platforms.sandbox.results import SimulatedInternet
-from catchment.platforms.sandbox.server import serving
 
 __all__ = ["BuiltInTarget", "Lags", "Limits", "Sandbox", "built_in_targets", "open_sandbox"]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from catchment.campaign import check, read_toml
 from catchment.errors import InvalidFile
 from catchment.platforms.topology.consistency import contradictions
 from catchment.platforms.topology.elements import AnycastService, Topology
@@ -30,18 +26,7 @@ _COMMENTS = {
 
 def load_topology(path: Path) -> Topology:
     """Read a topology file. Raises InvalidFile, which names the file, the key and what to do."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidFile(f"{path}: {error.strerror}: name a file that can be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidFile(f"{path}: not a TOML file: {error}") from error
-    try:
-        topology = _adapter().validate_python(table)
-    except ValidationError as error:
-        # A misspelt key shows up twice, as unknown and as missing: the unknown one is what the user wrote.
-        first = min(error.errors(), key=lambda found: found["type"] != "unexpected_keyword_argument")
-        raise InvalidFile(f"{path}: {_complaint(first['loc'], first['type'], first['msg'])}") from error
+    topology = check(Topology, read_toml(path), path)
     wrong = next(contradictions(topology), None)
     if wrong is not None:
         raise InvalidFile(f"{path}: {wrong}")
@@ -94,28 +79,3 @@ def _value(value: Any) -> str:
 
 def _default(field: Any) -> Any:
     return None if field.default is MISSING else field.default
-
-
-@cache
-def _adapter() -> TypeAdapter[Topology]:
-    return TypeAdapter(Topology)
-
-
-def _complaint(where: tuple[str | int, ...], kind: str, message: str) -> str:
-    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
-    if kind == "unexpected_keyword_argument":
-        known = _keys_at(where[:-1])
-        near = difflib.get_close_matches(str(where[-1]), known, n=1, cutoff=0.5)
-        return f"unknown key '{key}': " + (f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}")
-    if kind in {"missing_argument", "missing"}:
-        return f"key '{key}' is missing: add it"
-    return f"key '{key}': {message[0].lower()}{message[1:]}"
-
-
-def _keys_at(where: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that the table at `where` in a topology may hold."""
-    form: Any = Topology
-    for part in where:
-        if isinstance(part, str):
-            form = next(inner for inner in get_args(get_type_hints(form)[part]) if is_dataclass(inner))
-    return [field.name for field in fields(form)]

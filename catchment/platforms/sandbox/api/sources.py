@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from catchment.model import AddressFamily
-from catchment.platforms.sandbox.exchange import Problem
-from catchment.platforms.sandbox.probes import Probes, in_prefix
+from catchment.platforms.sandbox.api.exchange import Problem
+from catchment.platforms.sandbox.api.probes import Probes, in_prefix
 
 ALL = -1
 """What `requested` says where every matching probe is wanted."""

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from catchment.platforms.sandbox.clock import Clock
-from catchment.platforms.sandbox.journal import Journal
-from catchment.platforms.sandbox.measurements import (
+from catchment.platforms.sandbox.api.journal import Journal
+from catchment.platforms.sandbox.api.measurements import (
     USUAL_LAGS,
     BuiltInTarget,
     Lags,
@@ -20,8 +19,9 @@ from catchment.platforms.sandbox.measurements import (
     from_entry,
     stopped,
 )
-from catchment.platforms.sandbox.probes import Probes
-from catchment.platforms.sandbox.results import Sending, SimulatedInternet, make_result
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.results import Sending, SimulatedInternet, make_result
+from catchment.platforms.sandbox.clock import Clock
 
 _FIRST_ID = 1_000_001
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from catchment.geo import distance_km
-from catchment.platforms.sandbox.listing import Entry, Filter, every_tag, flag, text, whole_number
-from catchment.platforms.sandbox.probes import in_prefix
+from catchment.platforms.sandbox.api.listing import Entry, Filter, every_tag, flag, text, whole_number
+from catchment.platforms.sandbox.api.probes import in_prefix
 
 SORTABLE_MEASUREMENTS = (
     "id", "start_time", "stop_time", "is_oneoff", "interval", "type", "af", "status.name", "status.id",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from catchment.campaign import Change, ChangeName
 from catchment.errors import InvalidFile, UnknownName
-from catchment.platforms.sandbox.routing import Announcement, Routes, routes
+from catchment.platforms.sandbox.internet.routing import Announcement, Routes, routes
 from catchment.platforms.topology.elements import (
     AnycastService,
     AnycastSite,

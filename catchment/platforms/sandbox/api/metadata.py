@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from catchment.platforms.sandbox.acceptance import results_in_a_day
-from catchment.platforms.sandbox.measurements import STOPPED, Measurement, Status
+from catchment.platforms.sandbox.api.acceptance import results_in_a_day
+from catchment.platforms.sandbox.api.measurements import STOPPED, Measurement, Status
 from catchment.platforms.topology.elements import Topology
 
 _USER_ID = 1

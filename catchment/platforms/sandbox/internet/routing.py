@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from catchment.errors import InvalidFile
-from catchment.platforms.sandbox.fibre import Ground, one_way_ms
+from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
 from catchment.platforms.topology.elements import Link, Relation, TieBreak, Topology, Upstream
 
 FORWARDING_MS = 0.05

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from catchment.geo import distance_km
-from catchment.platforms.sandbox.announcing import Epoch
-from catchment.platforms.sandbox.internet import Internet, Way
+from catchment.platforms.sandbox.internet.announcing import Epoch
+from catchment.platforms.sandbox.internet.simulation import Internet, Way
 from catchment.platforms.topology.elements import Interception, Trouble, VantagePoint
 
 

@@ -14,21 +14,20 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from catchment.platforms.sandbox.acceptance import (
+from catchment.platforms.sandbox.api.acceptance import (
     USUAL_LIMITS,
     Limits,
     accept,
     current_results_per_day,
     results_in_a_day,
 )
-from catchment.platforms.sandbox.catalogue import (
+from catchment.platforms.sandbox.api.catalogue import (
     MEASUREMENT_FILTERS,
     PROBE_FILTERS,
     SORTABLE_MEASUREMENTS,
     SORTABLE_PROBES,
 )
-from catchment.platforms.sandbox.clock import Clock
-from catchment.platforms.sandbox.exchange import (
+from catchment.platforms.sandbox.api.exchange import (
     Problem,
     Refusal,
     Request,
@@ -37,14 +36,15 @@ from catchment.platforms.sandbox.exchange import (
     json_response,
     stream_of,
 )
-from catchment.platforms.sandbox.journal import Journal
-from catchment.platforms.sandbox.ledger import Ledger
-from catchment.platforms.sandbox.listing import cursor_page, numbered_page, select
-from catchment.platforms.sandbox.measurements import ONGOING, USUAL_LAGS, BuiltInTarget, Lags, Measurement
-from catchment.platforms.sandbox.metadata import ON_DEMAND, measurement_object, with_fields
-from catchment.platforms.sandbox.parameters import form, time, vantage_points, whole_number
-from catchment.platforms.sandbox.probes import Probes
-from catchment.platforms.sandbox.results import SimulatedInternet
+from catchment.platforms.sandbox.api.journal import Journal
+from catchment.platforms.sandbox.api.ledger import Ledger
+from catchment.platforms.sandbox.api.listing import cursor_page, numbered_page, select
+from catchment.platforms.sandbox.api.measurements import ONGOING, USUAL_LAGS, BuiltInTarget, Lags, Measurement
+from catchment.platforms.sandbox.api.metadata import ON_DEMAND, measurement_object, with_fields
+from catchment.platforms.sandbox.api.parameters import form, time, vantage_points, whole_number
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.results import SimulatedInternet
+from catchment.platforms.sandbox.clock import Clock
 
 USUAL_BALANCE = 10_000_000
 _LATEST_CACHED_S = 300

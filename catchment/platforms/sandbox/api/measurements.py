@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catchment.model import AddressFamily, Kind
-from catchment.platforms.sandbox.credits import credits_per_result
-from catchment.platforms.sandbox.definitions import Definition, read_definition
-from catchment.platforms.sandbox.probes import Probes
-from catchment.platforms.sandbox.schedule import Schedule
+from catchment.platforms.sandbox.api.credits import credits_per_result
+from catchment.platforms.sandbox.api.definitions import Definition, read_definition
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.schedule import Schedule
 
 _DAY_S = 86_400
 _BUILT_IN_INTERVAL_S = {Kind.DNS: 240, Kind.PING: 240, Kind.TRACEROUTE: 1800}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from catchment.platforms.sandbox.definitions import read_time
-from catchment.platforms.sandbox.exchange import Problem, Request, invalid
-from catchment.platforms.sandbox.measurements import Measurement
+from catchment.platforms.sandbox.api.definitions import read_time
+from catchment.platforms.sandbox.api.exchange import Problem, Request, invalid
+from catchment.platforms.sandbox.api.measurements import Measurement
 
 
 def time(request: Request, name: str) -> int | None:

@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.rrset
 from dns.rdtypes.ANY.TXT import TXT
 
-from catchment.platforms.sandbox.replies import Reply
+from catchment.platforms.sandbox.internet.replies import Reply
 
 _HEADER_BYTES = 12
 _LONGEST_STRING = 255  # RFC 1035, 3.3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.definitions import Definition
+from catchment.platforms.sandbox.api.definitions import Definition
 
 _LARGEST_PACKET_BYTES = 1500
 

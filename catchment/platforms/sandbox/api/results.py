@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.definitions import Definition
-from catchment.platforms.sandbox.messages import Question, WireMessage, reply_message
-from catchment.platforms.sandbox.replies import Hop, Lost, Reply
+from catchment.platforms.sandbox.api.definitions import Definition
+from catchment.platforms.sandbox.api.messages import Question, WireMessage, reply_message
+from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from catchment.platforms.topology.elements import Topology, VantagePoint
 
 _GAP_LIMIT = 5

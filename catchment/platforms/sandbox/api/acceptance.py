@@ -10,13 +10,13 @@ from http import HTTPStatus
 from typing import Any
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.definitions import Definition, read_definition, read_time
-from catchment.platforms.sandbox.exchange import Problem, Refusal, exceeded, invalid
-from catchment.platforms.sandbox.ledger import Ledger
-from catchment.platforms.sandbox.measurements import ONGOING, SCHEDULED, Measurement
-from catchment.platforms.sandbox.probes import Probes
-from catchment.platforms.sandbox.schedule import Schedule
-from catchment.platforms.sandbox.sources import ALL, choose, read_sources, requested
+from catchment.platforms.sandbox.api.definitions import Definition, read_definition, read_time
+from catchment.platforms.sandbox.api.exchange import Problem, Refusal, exceeded, invalid
+from catchment.platforms.sandbox.api.ledger import Ledger
+from catchment.platforms.sandbox.api.measurements import ONGOING, SCHEDULED, Measurement
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.schedule import Schedule
+from catchment.platforms.sandbox.api.sources import ALL, choose, read_sources, requested
 
 _DAY_S = 86_400
 _DEFAULT_INTERVAL_S = {Kind.DNS: 240, Kind.PING: 240, Kind.TRACEROUTE: 900}

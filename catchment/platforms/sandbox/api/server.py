@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import trustme
 
 from catchment.errors import PlatformFailed
-from catchment.platforms.sandbox.exchange import Refusal, Request, Response
+from catchment.platforms.sandbox.api.exchange import Refusal, Request, Response
 
 HOST = "127.0.0.1"
 _LARGEST_BODY = 16 << 20

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from catchment.campaign import Change
-from catchment.platforms.sandbox.announcing import Epoch, epochs
-from catchment.platforms.sandbox.fibre import Ground, one_way_ms
-from catchment.platforms.sandbox.replies import Hop, Lost, Reply
-from catchment.platforms.sandbox.routing import Path, Routes, routes
+from catchment.platforms.sandbox.internet.announcing import Epoch, epochs
+from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
+from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
+from catchment.platforms.sandbox.internet.routing import Path, Routes, routes
 from catchment.platforms.topology.elements import (
     AnycastService,
     AnycastSite,

@@ -12,8 +12,8 @@ import dns.exception
 import dns.name
 
 from catchment.model import AddressFamily, Kind
-from catchment.platforms.sandbox.exchange import Problem
-from catchment.platforms.sandbox.messages import Question
+from catchment.platforms.sandbox.api.exchange import Problem
+from catchment.platforms.sandbox.api.messages import Question
 
 _REQUIRED = object()
 _QUERY_TYPES = (

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from catchment.platforms.sandbox.exchange import Problem, Refusal, Request, invalid
-from catchment.platforms.sandbox.metadata import with_fields
+from catchment.platforms.sandbox.api.exchange import Problem, Refusal, Request, invalid
+from catchment.platforms.sandbox.api.metadata import with_fields
 
 _PAGE_SIZE, _LARGEST_PAGE = 50, 500
 _NOT_FILTERS = {"page", "page_size", "sort", "fields", "optional_fields", "after", "key", "format", "include"}
