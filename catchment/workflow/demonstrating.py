@@ -63,14 +63,14 @@ def demo_steps(out: Path, *, clock: Callable[[], float] = time.time) -> Iterator
         done = run_campaign(
             out / "before.toml", out, before, environ={}, clock=lambda: clock() - _EARLIER_S, progress=progress
         )
-        draw_map([(store.Run.open(before), Window())], out / "map.png")
+        draw_map([(store.Run.open(before), Window())], out / "map.png", progress=_last(progress))
         return show(store.Run.open(done.run))
 
     def measure_after(progress: Progress) -> Numbers:
         run_campaign(out / "after.toml", out, after, environ={}, clock=clock, progress=progress)
         sides = (store.Run.open(before), Window()), (store.Run.open(after), Window())
-        draw_map(sides, out / "moves.png")
-        return compare_runs(*sides, by=None)
+        draw_map(sides, out / "moves.png", progress=_last(progress))
+        return compare_runs(*sides)
 
     yield Step(
         title="A campaign on a simulated Internet: which site of 'demo-dns' does each vantage point reach?",
@@ -83,6 +83,11 @@ def demo_steps(out: Path, *, clock: Callable[[], float] = time.time) -> Iterator
         work=measure_after,
     )
     yield Step(title="What is here now, and what to try next:", layout="show_next", work=lambda _: _next(out))
+
+
+def _last(progress: Progress) -> Progress:
+    """Return a progress for what comes when all else is done."""
+    return lambda text, _: progress(text, 1.0)
 
 
 def _next(out: Path) -> Numbers:

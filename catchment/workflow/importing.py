@@ -180,7 +180,7 @@ def _judge(
     assign(con, header.services, header.targets, [window], asked=asked)
     to = store.part_of(folder, store.ASSIGNMENTS)
     con.execute(f"COPY assignments TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)")
-    progress("measuring", 0.95)
+    progress("counting", 0.95)
     numbers = measure(con, header.services, header.targets, window)
     store.write_rejected(folder, [asdict(entry) for entry in (*unusable, *reading.named)])
     store.write_metrics(folder, {**numbers, "input": _input(reading, unusable)})

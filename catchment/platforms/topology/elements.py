@@ -153,7 +153,7 @@ class Interceptor:
 class VantagePoint:
     """A probe: where it is, where it says it is, in which network, and what is wrong with it.
 
-    `second_asn` is the other upstream of a flapping one, `last_mile_ms` the round trip to its network's router at
+    A `placeless` one tells nobody where it is. `second_asn` is the other upstream of a flapping one, `last_mile_ms` the round trip to its network's router at
     `place`.
     """
 
@@ -173,6 +173,8 @@ class VantagePoint:
     ipv6: bool = False
     anchor: bool = False
     connected: bool = True
+    public: bool = True
+    placeless: bool = False
     firmware: int = 5120
     trouble: Trouble | None = None
 

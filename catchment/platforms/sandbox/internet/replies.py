@@ -18,7 +18,7 @@ class Reply:
     """A DNS reply: `text` is the answer's TXT (None: no answer record), `nsid` the EDNS option (None: absent).
 
     `answer_class` is the class of the answer, which some boxes get wrong; `garbled` says that the message was cut off
-    on the way.
+    on the way; `authoritative` that the service's own server gave it, and nobody else in its place.
     """
 
     rtt_ms: float
@@ -27,6 +27,7 @@ class Reply:
     nsid: str | None
     answer_class: Literal["CH", "IN"] = "CH"
     garbled: bool = False
+    authoritative: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
