@@ -153,8 +153,8 @@ class Interceptor:
 class VantagePoint:
     """A probe: where it is, where it says it is, in which network, and what is wrong with it.
 
-    A `placeless` one tells nobody where it is. `second_asn` is the other upstream of a flapping one, `last_mile_ms` the round trip to its network's router at
-    `place`.
+    A `placeless` one tells nobody where it is. `second_asn` is the other upstream of a flapping one, `last_mile_ms` the
+    round trip to its network's router at `place`.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
