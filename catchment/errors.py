@@ -1,5 +1,10 @@
 """What can go wrong, by who can mend it. Every message is one line and says what to do next."""
 
+from threading import Event
+
+asked_to_stop = Event()
+"""Set when the user pressed Ctrl-C: C code in the middle of something turns that into errors of its own."""
+
 
 class CatchmentError(Exception):
     """A problem that the user can act on; the command line prints it as one line and exits with 1."""

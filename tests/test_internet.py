@@ -11,6 +11,9 @@ import pytest
 from catchment.campaign import Change, ChangeName, load_service
 from catchment.errors import InvalidFile
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km
+from catchment.model import AddressFamily
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.internet.addresses import Routers
 from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology.elements import Interception, Interceptor, Topology, Trouble, VantagePoint
@@ -18,6 +21,10 @@ from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.world import make_world
 from tests.small_internets import ADDRESS, ADDRESS_6, PLACES, site_of, small_internet, vantage_point
 
+# RFC 6598 and RFC 9637: nobody has these.
+SHARED, DOCUMENTED = ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("3fff::/20")
+FAMILIES: tuple[AddressFamily, ...] = (4, 6)
+FAMILY_POOLS = tuple(zip(FAMILIES, (SHARED, DOCUMENTED), strict=True))
 SERVICES = Path(__file__).parents[1] / "catchment" / "services"
 
 # AS 1 has a site in Frankfurt and one in New York; AS 10 buys from it in Frankfurt, AS 20 in New York.
@@ -108,10 +115,19 @@ def test_a_slow_last_mile_jitters_more() -> None:
 
 
 def test_a_vantage_point_far_from_its_networks_place_waits_for_the_cable_between_them() -> None:
-    amsterdam = PLACES["AMS"]
-    away = client(latitude=amsterdam.latitude, longitude=amsterdam.longitude)
-    # 370 km, 1.3 times as far by cable, at 197.2 km a millisecond, both ways.
+    # AS 10 is in Frankfurt only: 370 km, 1.3 times as far by cable, at 197.2 km a millisecond, both ways.
+    away = vantage_point(1, "10@AMS")
     assert min(pings(small(), away)) - BASE_MS == pytest.approx(2 * 370 * 1.3 / 197.2, abs=0.15)
+
+
+def test_the_last_mile_is_all_there_is_between_a_vantage_point_and_the_router_at_its_place() -> None:
+    amsterdam = PLACES["AMS"]
+    away = client(latitude=amsterdam.latitude, longitude=amsterdam.longitude, last_mile_ms=9.0)
+    assert min(pings(small(), away)) == pytest.approx(BASE_MS + 9, abs=0.1)
+    internet = small()
+    way = internet.way(away, internet.epochs["example"][0], 4)
+    assert way is not None
+    assert way.round_trip_ms == pytest.approx(BASE_MS + 9)
 
 
 def test_other_names_are_refused_and_other_questions_answered_without_an_identity() -> None:
@@ -186,7 +202,7 @@ def test_where_dns_is_blocked_pings_pass() -> None:
     blocked = client(trouble=Trouble.DNS_BLOCKED)
     assert set(ask(small(), blocked)) == {Lost(reason="timeout")}
     assert min(pings(small(), blocked)) < BASE_MS + 1
-    assert trace(small(), blocked)[-1].number == 3
+    assert trace(small(), blocked)[-1].number == 4
 
 
 def test_to_one_cut_off_nothing_comes_back() -> None:
@@ -274,6 +290,39 @@ def test_an_interceptor_answers_dns_at_every_address_and_lets_all_else_pass(answ
     assert trace(internet, client()) == trace(small(), client())
 
 
+@pytest.mark.parametrize("answer", Interception)
+def test_only_the_services_own_server_is_authoritative(answer: Interception) -> None:
+    hijacked = small(Change(change=ChangeName.HIJACK, asn=20, more_specific=True))
+    assert {reply.authoritative for reply in replies(small(), client())} == {True}
+    assert {reply.authoritative for reply in replies(small(), client(), name="version.bind")} == {True}
+    assert {reply.authoritative for reply in replies(intercepted(answer), client())} == {False}
+    assert {reply.authoritative for reply in replies(hijacked, client())} == {False}
+
+
+def by_family(internet: Internet, vantage: VantagePoint) -> list[set[str | None]]:
+    return [{reply.text for reply in replies(internet, vantage, address=to)} for to in (ADDRESS, ADDRESS_6)]
+
+
+def test_the_way_to_an_ipv6_address_is_that_of_ipv6_for_dns_ping_and_traceroute() -> None:
+    # AS 10 peers with 2 for IPv6 and buys from 1, where the site of Frankfurt is: 2 has the one of New York.
+    links = "10@FRA>1@FRA 10@FRA-2@FRA/6 1@FRA-2@FRA"
+    internet = Internet(small_internet(links, site_of("fra", "1@FRA"), site_of("nyc", "2@NYC")))
+    dual = client(ipv6=True)
+    assert by_family(internet, dual) == [{"ns1.fra.example.net"}, set(NEW_YORK)]
+    assert max(pings(internet, dual)) < 20
+    assert min(pings(internet, dual, address=ADDRESS_6)) > 80
+    # Over IPv6 there is one more hop, from Frankfurt to New York.
+    assert [len(trace(internet, dual, address=to)) for to in (ADDRESS, ADDRESS_6)] == [4, 5]
+
+
+def test_a_leak_that_settles_over_ipv4_but_not_over_ipv6_is_told_before_anything_is_measured() -> None:
+    links = "11@FRA-1@FRA 12@FRA-1@FRA 13@FRA-1@FRA 12@FRA>11@FRA 13@FRA>12@FRA/6 11@FRA>13@FRA/6"
+    changes = [Change(change=ChangeName.LEAK, asn=asn, after_s=60) for asn in (11, 12, 13)]
+    with pytest.raises(InvalidFile, match="name another `asn`"):
+        Internet(small_internet(links, site_of("fra", "1@FRA")), changes=changes)
+    Internet(small_internet(links.replace("/6", "/4", 1), site_of("fra", "1@FRA")), changes=changes)
+
+
 def test_a_hijacker_answers_for_all_whom_its_announcement_reaches() -> None:
     internet = small(Change(change=ChangeName.HIJACK, asn=20, more_specific=True, after_s=60))
     assert {reply.text for reply in replies(internet, client())} == set(FRANKFURT)
@@ -281,7 +330,7 @@ def test_a_hijacker_answers_for_all_whom_its_announcement_reaches() -> None:
     assert min(pings(internet, client(), after_s=60)) > 60 > max(pings(internet, client()))
     hops = internet.traceroute(client(), ADDRESS, after_s=60, turn=0)
     assert not isinstance(hops, Lost)
-    assert len(hops) == 5  # AS 10 and AS 1 in Frankfurt, AS 1 and AS 20 in New York, the target
+    assert len(hops) == 6  # the home, AS 10 and AS 1 in Frankfurt, AS 1 and AS 20 in New York, the target
 
 
 def test_the_same_prefix_hijacked_catches_those_who_are_nearer_to_the_hijacker() -> None:
@@ -293,7 +342,7 @@ def test_the_same_prefix_hijacked_catches_those_who_are_nearer_to_the_hijacker()
 
 def test_a_traceroute_shows_a_router_for_each_network_and_place_then_the_target() -> None:
     internet = Internet(small_internet(LINKS, SITES[1], site_of("fra", "1@FRA", announced=False)))
-    hops = trace(internet, client(last_mile_ms=3.0))
+    hops = trace(internet, client(last_mile_ms=3.0, anchor=True))
     assert [hop.number for hop in hops] == [1, 2, 3, 4]
     assert hops[-1].address == ADDRESS
     # The last mile; the link of 5 ms; the Atlantic, 6,200 km.
@@ -307,22 +356,65 @@ def test_a_traceroute_shows_a_router_for_each_network_and_place_then_the_target(
 def test_routers_keep_their_addresses_and_some_are_always_silent() -> None:
     links = " ".join(f"{asn}@FRA>1@FRA" for asn in range(100, 300))
     topology = small_internet(links, site_of("fra", "1@FRA"))
-    first = {asn: trace(Internet(topology), vantage_point(asn, f"{asn}@FRA"))[0] for asn in range(100, 300)}
-    again = {asn: trace(Internet(topology), vantage_point(1, f"{asn}@FRA"), 5)[0] for asn in range(100, 300)}
+    one, other = Internet(topology), Internet(topology)
+    first = {asn: trace(one, vantage_point(asn, f"{asn}@FRA"))[1] for asn in range(100, 300)}
+    again = {asn: trace(other, vantage_point(1, f"{asn}@FRA"), 5)[1] for asn in range(100, 300)}
     addresses = [hop.address for hop in first.values()]
     assert addresses == [hop.address for hop in again.values()]
     known = [address for address in addresses if address is not None]
     assert 5 < addresses.count(None) < 35
     assert len(set(known)) == len(known)
-    assert all(ipaddress.ip_address(address) in ipaddress.ip_network("10.0.0.0/8") for address in known)
+    assert all(ipaddress.ip_address(address) in SHARED for address in known)
     assert all(hop.rtts_ms == () for hop in first.values() if hop.address is None)
 
 
+def test_no_two_routers_share_an_address_however_long_their_as_numbers_are() -> None:
+    # 70000 is 4464 more than 65536.
+    links = "4464@FRA>1@FRA 70000@FRA>1@FRA 4464@AMS>1@AMS 70000@AMS>1@AMS 4200000000@FRA>70000@FRA"
+    topology = small_internet(links, site_of("fra", "1@FRA"))
+    routers = Routers(topology)
+    for af, pool in FAMILY_POOLS:
+        found = [routers.address(network.asn, place, af) for network in topology.networks for place in network.places]
+        assert len(set(found)) == len(found) == 7
+        assert all(ipaddress.ip_address(address) in pool for address in found)
+
+
+def test_routers_of_the_generated_world_have_addresses_that_nobody_else_has(world: Topology) -> None:
+    routers, probes = Routers(world), Probes(world, 0.0)
+    taken = {address for service in world.services for address in service.addresses}
+    for vantage in world.vantage_points:
+        taken |= {probes.public_address(vantage.id, 4), probes.public_address(vantage.id, 6)}
+    for af, _ in FAMILY_POOLS:
+        found = [routers.address(network.asn, place, af) for network in world.networks for place in network.places]
+        assert len(set(found)) == len(found)
+        assert not taken & set(found)
+
+
+def test_the_first_hop_is_the_router_of_the_home_beside_the_vantage_points_own_address(world: Topology) -> None:
+    routers, probes = Routers(world), Probes(world, 0.0)
+    for vantage in world.vantage_points:
+        home = routers.home(vantage, 4)
+        assert (home is None) == vantage.anchor
+        if home is not None:
+            subnet = ipaddress.ip_network(f"{probes.source_address(vantage.id, 4)}/24", strict=False)
+            assert ipaddress.ip_address(home) == subnet[1]
+            assert ipaddress.ip_address(routers.home(vantage, 6) or "") in ipaddress.ip_network("fd00::/8")
+
+
+def test_a_home_is_near_and_an_anchor_has_none() -> None:
+    far = client(last_mile_ms=600.0)
+    first = [trace(small(vantage_points=(far,)), far, turn)[0] for turn in range(50)]
+    assert {hop.address for hop in first} == {"192.168.2.1"}
+    assert max(rtt_ms for hop in first for rtt_ms in hop.rtts_ms) < 10
+    numbers = [[hop.number for hop in trace(small(), client(anchor=anchor))] for anchor in (False, True)]
+    assert numbers == [[1, 2, 3, 4], [1, 2, 3]]
+
+
 def test_routers_on_the_way_to_an_ipv6_address_have_ipv6_addresses() -> None:
-    hops = trace(small(), client(ipv6=True), address=ADDRESS_6)
+    hops = trace(small(), client(ipv6=True, anchor=True), address=ADDRESS_6)
     assert hops[-1].address == ADDRESS_6
-    for hop in hops:
-        assert hop.address is None or ipaddress.ip_address(hop.address) in ipaddress.ip_network("2001:db8::/32")
+    for hop in hops[:-1]:
+        assert hop.address is None or ipaddress.ip_address(hop.address) in DOCUMENTED
 
 
 def test_now_and_then_the_target_does_not_answer_a_traceroute() -> None:
@@ -374,4 +466,32 @@ def test_everybody_in_the_generated_world_reaches_every_service(world: Topology)
     internet = Internet(world)
     for service in world.services:
         (epoch,) = internet.epochs[service.name]
-        assert [vantage.id for vantage in world.vantage_points if internet.way(vantage, epoch) is None] == []
+        for af in FAMILIES:
+            lost = [vantage.id for vantage in world.vantage_points if internet.way(vantage, epoch, af) is None]
+            assert lost == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["demo-dns", "k-root"])
+def test_some_but_not_many_reach_another_site_over_ipv6_nobody_none_and_light_is_never_beaten(
+    name: str, seed: int
+) -> None:
+    internet = Internet(host(make_world(seed), load_service(SERVICES / f"{name}.toml"), seed=seed), seed=seed)
+    (epoch,) = internet.epochs[name]
+    dual = [vantage for vantage in internet.topology.vantage_points if vantage.ipv6]
+    ways = {af: [internet.way(vantage, epoch, af) for vantage in dual] for af in FAMILIES}
+    differing = 0
+    for four, six in zip(ways[4], ways[6], strict=True):
+        assert four is not None
+        assert six is not None
+        differing += four.site.code != six.site.code
+    assert 0.05 <= differing / len(dual) <= 0.25
+    for found in ways.values():
+        pairs = [(vantage, way) for vantage, way in zip(dual, found, strict=True) if way is not None]
+        km = distance_km(
+            np.array([vantage.latitude for vantage, _ in pairs]),
+            np.array([vantage.longitude for vantage, _ in pairs]),
+            np.array([way.site.latitude for _, way in pairs]),
+            np.array([way.site.longitude for _, way in pairs]),
+        )
+        assert (km < 0.85 * IMPOSSIBLE_KM_PER_MS * np.array([way.round_trip_ms for _, way in pairs])).all()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pathlib
 import re
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile
 from catchment.geo import LIGHT_KM_PER_MS
+from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.announcing import Epoch
 from catchment.platforms.sandbox.internet.routing import FORWARDING_MS, Announcement, Path, Routes, routes
 from catchment.platforms.topology.elements import Relation, TieBreak, Topology, Upstream
@@ -21,9 +23,9 @@ from tests.small_internets import ORIGIN, PLACES, links_of, site_of, small_inter
 SERVICES = pathlib.Path(__file__).parents[1] / "catchment" / "services"
 
 
-def settled(topology: Topology, leakers: frozenset[int] = frozenset()) -> Routes:
+def settled(topology: Topology, leakers: frozenset[int] = frozenset(), af: AddressFamily = 4) -> Routes:
     epoch = Epoch(after_s=0, until_s=None, service=topology.services[0])
-    return routes(topology, epoch.announcements, leakers)
+    return routes(topology, epoch.announcements, leakers, af=af)
 
 
 def path(topology: Topology, asn: int, place: str = "FRA", leakers: frozenset[int] = frozenset()) -> Path:
@@ -169,7 +171,7 @@ def test_a_longer_prefix_catches_everybody_who_hears_of_it() -> None:
     genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
     false = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream)
     longer = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream, more_specific=True)
-    same, better = routes(topology, [*genuine, false]), routes(topology, [*genuine, longer])
+    same, better = (routes(topology, [*genuine, told], af=4) for told in (false, longer))
     reached = [
         [found and found.site for asn in (1, 2, 3, 4) if (found := known.path(asn, "FRA"))] for known in (same, better)
     ]
@@ -186,7 +188,7 @@ def test_what_a_network_announces_as_its_own_is_one_as_shorter_than_what_it_tell
     upstream = Upstream(asn=3, relation=Relation.PROVIDER, place="FRA")
     genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
     false = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream)
-    found = routes(topology, [*genuine, false]).path(1, "FRA")
+    found = routes(topology, [*genuine, false], af=4).path(1, "FRA")
     assert found is not None
     assert found.as_path == (1, 3)
 
@@ -197,7 +199,7 @@ def test_a_packet_to_the_service_is_diverted_where_the_longer_prefix_becomes_kno
     upstream = Upstream(asn=3, relation=Relation.PROVIDER, place="FRA")
     genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
     longer = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream, more_specific=True)
-    found = routes(topology, [*genuine, longer]).path(4, "FRA")
+    found = routes(topology, [*genuine, longer], af=4).path(4, "FRA")
     assert found is not None
     assert found.as_path == (4, 1, 3)
 
@@ -230,8 +232,44 @@ def test_the_order_of_the_links_in_the_file_does_not_matter() -> None:
 
 
 def test_links_read_as_they_are_meant() -> None:
-    (link,) = links_of("1@FRA>2@LON=5")
-    assert (link.near, link.far, link.relation, link.delay_ms) == (1, 2, Relation.PROVIDER, 5.0)
+    link, other = links_of("1@FRA>2@LON=5 2@LON-3@LON/6")
+    assert (link.near, link.far, link.relation, link.delay_ms, link.af) == (1, 2, Relation.PROVIDER, 5.0, None)
+    assert (other.near, other.far, other.relation, other.delay_ms, other.af) == (2, 3, Relation.PEER, None, 6)
+
+
+def sites_by_family(topology: Topology, asn: int) -> list[str | None]:
+    found = [settled(topology, af=af).path(asn, "FRA") for af in (4, 6)]
+    return [None if way is None else way.site for way in found]
+
+
+def test_a_link_for_one_family_carries_no_other() -> None:
+    # AS 3 would take its peer 1 to Frankfurt; over IPv6 there is but its provider 2, to New York.
+    sites = site_of("fra", "1@FRA"), site_of("nyc", "2@NYC")
+    assert sites_by_family(small_internet("3@FRA-1@FRA 3@FRA>2@FRA", *sites), 3) == ["fra", "fra"]
+    assert sites_by_family(small_internet("3@FRA-1@FRA/4 3@FRA>2@FRA", *sites), 3) == ["fra", "nyc"]
+    assert sites_by_family(small_internet("3@FRA-1@FRA/6 3@FRA>2@FRA", *sites), 3) == ["nyc", "fra"]
+    assert sites_by_family(small_internet("3@FRA-1@FRA/4", *sites), 3) == ["fra", None]
+
+
+def test_a_site_is_announced_to_an_upstream_in_the_families_of_that_one_only() -> None:
+    topology = small_internet("3@FRA-1@FRA 3@FRA>2@FRA", site_of("fra", "1@FRA/4 2@FRA/6"), site_of("nyc", "2@NYC/4"))
+    assert sites_by_family(topology, 2) == ["nyc", "fra"]
+    assert [settled(topology, af=af).path(1, "FRA") is None for af in (4, 6)] == [False, True]
+
+
+def test_the_delay_to_a_site_is_that_of_its_upstream_where_it_has_one() -> None:
+    site = site_of("fra", "1@FRA", latitude=51.0)
+    (upstream,) = site.upstreams
+    given = replace(site, upstreams=(replace(upstream, delay_ms=3.0),))
+    by_distance, by_hand = (path(small_internet("2@FRA>1@FRA=5", found), 2) for found in (site, given))
+    assert by_hand.one_way_ms == pytest.approx(5 + 3 + 2 * FORWARDING_MS)
+    assert by_distance.one_way_ms == pytest.approx(5 + 108 * 1.3 / 197.232 + 2 * FORWARDING_MS, abs=0.01)
+
+
+@pytest.mark.parametrize("tie_break", TieBreak)
+def test_of_two_equal_sites_behind_one_network_at_one_place_the_first_code_is_reached(tie_break: TieBreak) -> None:
+    sites = site_of("b", "1@FRA"), site_of("a", "1@FRA"), site_of("c", "1@FRA")
+    assert path(small_internet("2@FRA>1@FRA", *sites, tie_break=tie_break), 2).site == "a"
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -239,9 +277,10 @@ def world(request: pytest.FixtureRequest) -> Topology:
     return host(make_world(request.param), load_service(SERVICES / "b-root.toml"), seed=request.param)
 
 
-def test_every_path_of_the_generated_world_is_valley_free(world: Topology) -> None:
-    known, up, across = settled(world), set(), set()
-    for link in world.links:
+@pytest.mark.parametrize("af", [4, 6])
+def test_every_path_of_the_generated_world_is_valley_free(world: Topology, af: AddressFamily) -> None:
+    known, up, across = settled(world, af=af), set(), set()
+    for link in (link for link in world.links if link.af in {None, af}):
         if link.relation is Relation.PROVIDER:
             up.add((link.near, link.far))
         else:
@@ -259,17 +298,20 @@ def test_every_path_of_the_generated_world_is_valley_free(world: Topology) -> No
             assert re.fullmatch("u*p?d*", way), (way, found)
 
 
-def test_every_network_of_the_generated_world_has_the_class_and_length_of_the_textbook(world: Topology) -> None:
+@pytest.mark.parametrize("af", [4, 6])
+def test_every_network_of_the_generated_world_has_the_class_and_length_of_the_textbook(
+    world: Topology, af: AddressFamily
+) -> None:
     # The same by another method: customer routes breadth first up from the sites, one step across, then down.
     providers, peers, customers = defaultdict(set), defaultdict(set), defaultdict(set)
-    for link in world.links:
+    for link in (link for link in world.links if link.af in {None, af}):
         if link.relation is Relation.PROVIDER:
             providers[link.near].add(link.far)
             customers[link.far].add(link.near)
         else:
             peers[link.near].add(link.far)
             peers[link.far].add(link.near)
-    told = [upstream for site in world.services[0].sites for upstream in site.upstreams]
+    told = [upstream for site in world.services[0].sites for upstream in site.upstreams if upstream.af in {None, af}]
     length: dict[int, int] = {}
     rising = [upstream.asn for upstream in told if upstream.relation is Relation.PROVIDER]
     for steps in range(1, 30):
@@ -286,7 +328,7 @@ def test_every_network_of_the_generated_world_has_the_class_and_length_of_the_te
         sellers = [asn for asn, found in length.items() if found == steps]
         for customer in {customer for asn in sellers for customer in customers[asn]}:
             length.setdefault(customer, steps + 1)
-    known = settled(world)
+    known = settled(world, af=af)
     for network in world.networks:
         found = known.path(network.asn, network.places[0])
         assert found is not None

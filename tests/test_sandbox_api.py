@@ -133,6 +133,7 @@ def test_reading_needs_no_key_and_a_wrong_one_does_not_matter() -> None:
 def test_both_slash_styles_are_the_same_place() -> None:
     client = Client()
     client.post()
+    client.clock.advance(30)
     for path in ("measurements/1000001", "measurements/1000001/results", "measurements/1000001/latest", "probes"):
         assert client.ask("GET", path).content() == client.ask("GET", f"{path}/").content()
 
@@ -168,6 +169,44 @@ def test_an_invalid_definition_is_answered_with_the_envelope_of_ripe_atlas() -> 
 def test_a_body_that_is_not_json_is_a_bad_request(body: bytes) -> None:
     error = Client().refused("POST", "measurements/", body, key=KEY)
     assert (error["status"], error["code"]) == (400, 102)
+
+
+def test_a_field_that_nothing_reads_is_accepted_with_a_warning() -> None:
+    client = Client()
+    body = post_body(
+        dns_definition(),
+        ping_definition(packet_size=64, **{"a/b~c": 1}),
+        probes=[everybody(tags_include="nat")],
+        bogus=1,
+    )
+    response = client.ask("POST", "measurements/", body, key=KEY)
+    ignored = ["This field is not implemented, it has been ignored."]
+    assert (response.status, json.loads(response.content())) == (
+        201,
+        {
+            "measurements": [1_000_001, 1_000_002],
+            "warnings": [
+                {"source": {"pointer": pointer}, "detail": ignored}
+                for pointer in (
+                    "/bogus", "/definitions/1/packet_size", "/definitions/1/a~1b~0c", "/probes/0/tags_include",
+                )
+            ],
+        },
+    )  # fmt: skip
+
+
+def test_a_field_of_another_kind_of_measurement_is_warned_about() -> None:
+    body = post_body(ping_definition(set_nsid_bit=True, bogus=1), traceroute_definition(paris=0))
+    warnings = json.loads(Client().ask("POST", "measurements/", body, key=KEY).content())["warnings"]
+    assert [warning["source"]["pointer"] for warning in warnings] == [
+        "/definitions/0/set_nsid_bit", "/definitions/0/bogus",
+    ]  # fmt: skip
+
+
+def test_a_body_of_known_fields_is_accepted_without_a_warning() -> None:
+    body = post_body(dns_definition(), ping_definition(), traceroute_definition(), bill_to="me@example.net")
+    response = Client().ask("POST", "measurements/", body, key=KEY)
+    assert json.loads(response.content()) == {"measurements": [1_000_001, 1_000_002, 1_000_003]}
 
 
 def test_a_broken_limit_is_answered_with_the_envelope_of_ripe_atlas() -> None:
@@ -220,6 +259,13 @@ def test_the_participants_are_told_where_they_are_asked_for() -> None:
     }  # fmt: skip
 
 
+def test_a_list_tells_what_is_told_on_demand_only_like_the_measurement_itself() -> None:
+    (own,) = Client().get("measurements/", optional_fields="probes", id__in=10301)["results"]
+    assert [probe["id"] for probe in own["probes"]] == [101, 102, 103, 105, 106, 6001]
+    (own,) = Client().get("measurements/", id__in=10301)["results"]
+    assert "probes" not in own
+
+
 def test_a_new_measurement_is_there_at_once_by_its_id_and_late_in_lists() -> None:
     client = Client()
     (number,) = client.post()
@@ -261,6 +307,11 @@ def library() -> Client:
         ({"target": "198.51.100.9"}, [4]),
         ({"target__startswith": "2001:"}, [5, 6]),
         ({"target_ip": "198.51.100.0/24"}, [4]),
+        ({"target_ip": "198.51.100"}, [4]),
+        ({"target_ip": "198.51"}, [4]),
+        ({"target_ip": "198.51.100.9"}, [4]),
+        ({"target_ip": "198.51.10"}, []),  # 198.51.10.0/24
+        ({"target_ip": "2001:db8"}, [5, 6]),
         ({"target_ip": "2001:db8:0:0::1"}, [5, 6]),
         ({"tags": "run-1"}, [1, 2]),
         ({"tags": "x,run-1"}, [2]),
@@ -325,6 +376,58 @@ def test_a_list_that_cannot_be_is_a_bad_request(library: Client, parameters: Row
     assert error["errors"][0]["source"] == {"parameter": next(iter(parameters))}
 
 
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("measurements/", "current_probes", "101"),
+        ("measurements/", "format", "txt"),
+        ("measurements/10301/", "format", "txt"),
+        ("measurements/", "format[datetime]", "json"),
+        ("probes/", "asn46diff", "true"),
+        ("probes/", "favourite", "true"),
+        ("probes/", "include", "probe_sources"),
+        ("probes/", "format", "txt"),
+        ("probes/101/", "format", "txt"),
+    ],
+)
+def test_what_atlas_heeds_and_the_sandbox_does_not_is_refused_rather_than_ignored(
+    library: Client, place: str, name: str, value: str
+) -> None:
+    assert library.refused("GET", place, **{name: value})["errors"] == [
+        {"source": {"parameter": name}, "detail": "The sandbox does not simulate this."}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "created", "connected"),
+    [
+        ("unix", START, START),
+        ("timestamp", START, START),
+        ("iso-8601", "2026-11-01T12:00:00Z", "2026-11-01T12:00:00Z"),
+    ],
+)
+def test_times_come_in_the_form_that_a_client_wants(
+    library: Client, form: str, created: int | str, connected: int | str
+) -> None:
+    wanted = {"format[datetime]": form}
+    (listed,) = library.get("measurements/", id__in=1_000_004, **wanted)["results"]
+    assert (listed["creation_time"], listed["start_time"]) == (created, created)
+    assert (listed["stop_time"], listed["interval"]) == (None, 120)
+    assert library.get("measurements/1000004/", **wanted) == listed
+    assert library.get("probes/101/", **wanted)["last_connected"] == connected
+    assert library.refused("GET", "probes/", **{"format[datetime]": "stardate"})["status"] == 400
+
+
+def test_a_stopped_measurement_tells_when_in_the_form_that_a_client_wants() -> None:
+    client = Client(lags=Lags(end_s=60))
+    (number,) = client.post()
+    client.clock.advance(3600)
+    # 10 s of spread, 60 s for the last result, 60 s until the status says so: 12:02:10.
+    assert client.get(f"measurements/{number}/", fields="status")["status"]["when"] == START + 130
+    shown = client.get(f"measurements/{number}/", **{"fields": "status", "format[datetime]": "iso-8601"})
+    assert shown["status"]["when"] == "2026-11-01T12:02:10Z"
+
+
 def test_a_page_of_size_zero_only_counts(library: Client) -> None:
     page = library.get("measurements/", page_size=0)
     assert (page["count"], page["next"], page["results"]) == (7, None, [])
@@ -341,7 +444,10 @@ def test_a_description_can_be_changed() -> None:
     changed = client.ask("PATCH", f"measurements/{number}/", {"description": "new"}, key=KEY)
     assert (changed.status, json.loads(changed.content())["description"]) == (200, "new")
     assert client.get(f"measurements/{number}/")["description"] == "new"
-    assert client.refused("PATCH", f"measurements/{number}/", {"description": ""}, key=KEY)["status"] == 400
+    for wrong in ("", "x" * 251, 7, None):
+        error = client.refused("PATCH", f"measurements/{number}/", {"description": wrong}, key=KEY)
+        assert error["errors"][0]["source"] == {"pointer": "/description"}
+    assert client.get(f"measurements/{number}/")["description"] == "new"
 
 
 def test_deleting_a_measurement_stops_it_and_keeps_its_results() -> None:
@@ -360,8 +466,21 @@ def test_deleting_a_measurement_stops_it_and_keeps_its_results() -> None:
 # Results
 
 
+def test_right_after_its_creation_a_measurement_has_no_results_to_be_found() -> None:
+    client = Client(lags=Lags(results_s=5))
+    client.clock.advance(1000)
+    (number,) = client.post()
+    error = client.refused("GET", f"measurements/{number}/results/", format="txt")
+    assert (error["status"], error["detail"]) == (404, "Not found.")
+    client.clock.advance(4.9)
+    assert client.refused("GET", f"measurements/{number}/results/")["status"] == 404
+    client.clock.advance(0.1)
+    assert client.get(f"measurements/{number}/results/") == []
+    assert Client().get("measurements/10301/results/", start=START - 600) != []  # a built-in was there before
+
+
 def test_results_come_as_one_array_or_one_a_line_and_grow() -> None:
-    client = Client()
+    client = Client(lags=Lags(results_s=0))
     (number,) = client.post()
     assert client.ask("GET", f"measurements/{number}/results/").content() == b"[]"
     assert client.ask("GET", f"measurements/{number}/results/", format="txt").content() == b""
@@ -452,6 +571,9 @@ def test_the_latest_results_are_a_flat_list_that_is_up_to_five_minutes_old() -> 
         ({"radius": "50.11,8.68:400", "id__lt": "104"}, [101, 102]),  # Frankfurt to Amsterdam: 365 km
         ({"firmware_version": "4460"}, [103]),
         ({"latitude__lt": "0"}, [106]),
+        ({"latitude__gte": "52.3"}, [102]),
+        ({"latitude__gte": "40.71", "latitude__lt": "50.11"}, [103]),
+        ({"longitude__lte": "-74.01"}, [103]),
         ({"sort": "-id", "id__gte": "105"}, [6001, 106, 105]),
         ({"sort": "country_code", "id__in": "101,102,106"}, [106, 101, 102]),
     ],
@@ -484,14 +606,55 @@ def test_a_probe_is_found_by_its_id() -> None:
         ("radius", "Berlin"),
         ("radius", "52,13"),
         ("prefix_v4", "x"),
-        ("asn", "AS1"),
+        ("asn", "AS3320"),
+        ("latitude__gte", "north"),
+        ("latitude__gte", "nan"),
+        ("radius", "nan,0:1"),
+        ("radius", "95,0:1"),
         ("is_anchor", "2"),
         ("status", "up"),
     ],
 )
 def test_a_filter_of_probes_that_cannot_be_read_is_a_bad_request(name: str, value: str) -> None:
     error = Client().refused("GET", "probes/", **{name: value})
-    assert error["errors"][0]["source"] == {"parameter": name}
+    (problem,) = error["errors"]
+    assert problem["source"] == {"parameter": name}
+    assert problem["detail"].startswith("Enter ")  # in the API's words, not in Python's
+
+
+SHY = FakeInternet(
+    points=(
+        vantage(201), vantage(202, placeless=True, ipv6=True), vantage(203, placeless=True), vantage(204, public=False),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({}, [201, 202, 203]),
+        ({"is_public": "true"}, [201, 202, 203]),
+        ({"is_public": "false"}, [204]),
+        ({"id__in": "201,204"}, [201]),
+        ({"latitude__gte": "-90"}, [201]),
+        ({"longitude__lt": "180"}, [201]),
+        ({"latitude": "50.11"}, [201]),
+        ({"radius": "50.11,8.68:20000"}, [201]),
+        ({"country_code": "DE"}, [201]),
+        ({"country_code__startswith": "D"}, [201]),
+        ({"sort": "country_code"}, [202, 203, 201]),
+    ],
+    ids=str,
+)
+def test_filters_survive_probes_without_a_place_and_lists_leave_private_ones_out(
+    parameters: Row, found: list[int]
+) -> None:
+    assert [probe["id"] for probe in Client(SHY).get("probes/", **parameters)["results"]] == found
+
+
+def test_built_in_measurements_are_measured_by_public_probes_only() -> None:
+    results = Client(SHY).get("measurements/10301/results/", start=START - 600)
+    assert {result["prb_id"] for result in results} == {201, 202, 203}
 
 
 # Credits

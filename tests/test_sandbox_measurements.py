@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from catchment.errors import InvalidFile
 from catchment.model import Kind
-from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits, accept, results_in_a_day
-from catchment.platforms.sandbox.api.credits import credits_per_result
+from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits, accept
 from catchment.platforms.sandbox.api.definitions import read_definition, read_time
 from catchment.platforms.sandbox.api.exchange import Refusal
 from catchment.platforms.sandbox.api.journal import Journal
@@ -26,6 +25,7 @@ from catchment.platforms.sandbox.api.measurements import (
     BuiltInTarget,
     Lags,
     Measurement,
+    credits_per_result,
     from_entry,
 )
 from catchment.platforms.sandbox.api.probes import Probes
@@ -101,6 +101,11 @@ def test_a_definition_without_a_required_field_is_refused_by_its_name(name: str)
         ({"description": " "}, "/description", "This field may not be blank."),
         ({"interval": 59}, "/interval", "Ensure this value is greater than or equal to 60."),
         ({"tags": "a,b"}, "/tags", 'Expected a list of items but got type "str".'),
+        ({"tags": ["a", "A b"]}, "/tags", '"A b" is not a valid tag: use the letters a to z, digits and hyphens.'),
+        ({"tags": ["a\n"]}, "/tags", '"a\n" is not a valid tag: use the letters a to z, digits and hyphens.'),
+        ({"tags": ["run_1"]}, "/tags", '"run_1" is not a valid tag: use the letters a to z, digits and hyphens.'),
+        ({"description": "x" * 251}, "/description", "Ensure this field has no more than 250 characters."),
+        ({"interval": 300}, "/interval", "A one-off measurement has no interval."),
         ({"target": "no.such.name.example"}, "/target", "This target cannot be resolved"),
         ({"target": V6}, "/target", "This target cannot be resolved"),
         ({"use_probe_resolver": True}, "/use_probe_resolver", "The sandbox does not simulate this."),
@@ -109,6 +114,16 @@ def test_a_definition_without_a_required_field_is_refused_by_its_name(name: str)
 def test_what_is_wrong_in_a_definition_is_told_with_its_place(changes: Row, pointer: str, detail: str) -> None:
     body = post_body(ping_definition(), dns_definition(**changes))
     assert Office().refused(body) == [(f"/definitions/1{pointer}", detail)]
+
+
+def test_a_definition_that_is_a_one_off_by_itself_has_no_interval_either() -> None:
+    body = post_body(ping_definition(interval=60), ping_definition(interval=60, is_oneoff=True), is_oneoff=False)
+    assert Office().refused(body) == [("/definitions/1/interval", "A one-off measurement has no interval.")]
+
+
+def test_a_description_of_250_characters_and_a_slug_as_tag_are_accepted() -> None:
+    (measurement,) = Office().post(post_body(ping_definition(description="x" * 250, tags=["run-7", "4"])))
+    assert measurement.definition.tags == ("run-7", "4")
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -192,6 +207,32 @@ def test_what_is_no_time_is_refused(given_time: Any) -> None:
 )
 def test_a_source_describes_its_probes(source: Row, chosen: tuple[int, ...]) -> None:
     (measurement,) = Office().post(post_body(probes=[source]))
+    assert measurement.participants == chosen
+
+
+SHY = FakeInternet(
+    points=(
+        vantage(201), vantage(202, placeless=True), vantage(203, placeless=True), vantage(204, public=False),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "chosen"),
+    [
+        (everybody(), (201, 202, 203)),
+        (everybody(type="area", value="North-Central"), (201,)),
+        (everybody(type="area", value="West"), ()),
+        (everybody(type="country", value="DE"), (201,)),
+        (everybody(type="asn", value="64500"), (201, 202, 203)),
+        (everybody(type="probes", value="202,204"), (202,)),
+    ],
+    ids=str,
+)
+def test_a_probe_without_a_place_is_in_no_area_but_the_world_and_a_private_one_is_never_chosen(
+    source: Row, chosen: tuple[int, ...]
+) -> None:
+    (measurement,) = Office(SHY).post(post_body(probes=[source]))
     assert measurement.participants == chosen
 
 
@@ -372,6 +413,32 @@ def test_a_stopped_measurement_measures_no_more_and_what_was_under_way_arrives()
     assert office.ledger.get(measurement.id) == stopped
 
 
+def test_to_stop_what_has_ended_by_itself_changes_nothing() -> None:
+    office = Office(lags=Lags(end_s=60))
+    (measurement,) = office.post(post_body())
+    office.clock.advance(1000)
+    office.ledger.stop(measurement)
+    ended = office.ledger.get(measurement.id)
+    assert ended is not None
+    assert (office.ledger.status(ended), ended.over_at) == (STOPPED, START + 10 + 60)
+    assert len(office.results(ended)) == len(REPORTING)
+
+
+def test_a_one_off_stopped_before_its_last_result_is_over_when_it_was_stopped() -> None:
+    office = Office(lags=Lags(end_s=60))
+    (measurement,) = office.post(post_body(start_time=START + 100))
+    office.clock.advance(50)
+    office.ledger.stop(measurement)
+    stopped = office.ledger.get(measurement.id)
+    assert stopped is not None
+    office.clock.advance(59)
+    assert office.ledger.status(stopped) != STOPPED
+    office.clock.advance(1)
+    assert office.ledger.status(stopped) == STOPPED
+    office.clock.advance(1000)
+    assert office.results(stopped) == []
+
+
 def test_the_latest_results_are_the_last_of_each_vantage_point() -> None:
     office = Office()
     (measurement,) = office.post(post_body(ping_definition(interval=60, spread=0), is_oneoff=False))
@@ -459,12 +526,12 @@ def test_the_worked_sizes_of_a_day() -> None:
     (periodic,) = office.post(
         post_body(dns_definition(interval=300), is_oneoff=False), limits=Limits(results_per_day=144_000)
     )
-    assert results_in_a_day(periodic) == 144_000
+    assert periodic.results_in_a_day == 144_000
     (short,) = office.post(
         post_body(dns_definition(interval=300), is_oneoff=False, stop_time=START + 1500),
         limits=Limits(results_per_day=144_000 + 2500),
     )
-    assert results_in_a_day(short) == 2500
+    assert short.results_in_a_day == 2500
 
 
 def test_more_results_a_day_than_allowed_are_refused_in_the_words_of_ripe_atlas() -> None:
@@ -565,6 +632,13 @@ def test_an_accepted_measurement_is_in_the_journal_before_anybody_is_told(tmp_pa
     held = [json.loads(line) for line in path.read_text().splitlines()]
     assert [entry["what"] for entry in held] == ["start", "accepted"]
     assert [entry["id"] for entry in held[1]["measurements"]] == ids
+
+
+def test_a_journal_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
+    office = Office(journal=Journal(tmp_path / "no-such-folder" / "journal.ndjson"))
+    with pytest.raises(InvalidFile, match=r"^[^\n]*No such file[^\n]*: name a journal[^\n]*$"):
+        office.post(post_body())
+    assert office.ledger.own() == []
 
 
 def test_a_line_cut_off_by_a_kill_counts_as_never_written_at_any_byte(tmp_path: Path) -> None:

@@ -56,6 +56,37 @@ def test_a_refusal_says_so_in_the_header_only() -> None:
     assert (found.rcode(), found.answer) == (dns.rcode.REFUSED, [])
 
 
+def test_a_refusal_is_byte_for_byte_what_a_real_server_sent() -> None:
+    # From the golden outputs of the probes' firmware: version.server, id 12345, flags 0x8005.
+    refused = reply_message(Question(name="version.server"), reply(rcode="REFUSED", text=None))
+    assert refused.abuf(12_345) == "MDmABQABAAAAAAAAB3ZlcnNpb24Gc2VydmVyAAAQAAM="
+
+
+@pytest.mark.parametrize(
+    ("rcode", "text", "authoritative", "flags"),
+    [
+        ("NOERROR", "fra1", True, 0x8400),  # QR, AA (RFC 1035, 4.1.1)
+        ("NOERROR", None, True, 0x8400),
+        ("REFUSED", None, True, 0x8005),
+        ("SERVFAIL", None, True, 0x8002),
+        ("NOERROR", "cache1", False, 0x8080),  # QR, RA
+        ("NOERROR", None, False, 0x8080),
+        ("REFUSED", None, False, 0x8085),
+    ],
+)
+def test_the_header_tells_the_service_s_own_answer_from_one_given_in_its_place(
+    rcode: str, text: str | None, authoritative: bool, flags: int
+) -> None:
+    given = reply(rcode=rcode, text=text, authoritative=authoritative)
+    for question, asked in ((CHAOS, 0), (Question(name="id.server", recursion_desired=True), 0x0100)):
+        raw = base64.b64decode(reply_message(question, given).abuf(1))
+        assert int.from_bytes(raw[2:4]) == flags | asked
+
+
+def test_replies_that_differ_in_their_time_only_are_put_together_once() -> None:
+    assert reply_message(CHAOS, reply(rtt_ms=1.0)) is reply_message(CHAOS, reply(rtt_ms=2.0))
+
+
 def test_a_box_that_answers_in_the_wrong_class_is_written_as_it_answered() -> None:
     found = decoded(reply_message(CHAOS, reply(answer_class="IN")))
     assert (found.question[0].rdclass, found.answer[0].rdclass) == (dns.rdataclass.CH, dns.rdataclass.IN)

@@ -245,6 +245,21 @@ def test_a_ping_sums_up_its_packets() -> None:
     assert (found["step"], result(ping_definition())["step"]) == (240, None)
 
 
+def test_the_ttl_of_a_ping_changes_with_the_way_and_with_nothing_else() -> None:
+    # 64 at the server, less one for each of the two routers between.
+    kept = {
+        result(ping_definition(), turn=turn, vantage=vantage(number))["ttl"] for turn in range(9) for number in (1, 2)
+    }
+    assert kept == {62}
+    longer = (*HOPS[:2], Hop(number=3, address="10.0.0.3", rtts_ms=(8.0,)), replace(HOPS[2], number=4))
+    assert result(ping_definition(), FakeInternet(hops=longer))["ttl"] == 61
+
+
+def test_ping_and_traceroute_show_the_same_ttl_of_the_target() -> None:
+    last = result(traceroute_definition())["result"][-1]["result"]
+    assert {packet["ttl"] for packet in last} == {result(ping_definition())["ttl"]}
+
+
 def test_a_ping_of_zero_milliseconds_is_no_loss() -> None:
     found = result(ping_definition(), FakeInternet(rtts_ms=(0.0, None, None)))
     assert (found["min"], found["rcvd"]) == (0.0, 1)

@@ -30,9 +30,12 @@ from ripe.atlas.cousteau import (
     Traceroute,
 )
 
+from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Schedule
 from catchment.errors import PlatformFailed
-from catchment.model import Address, BuiltIn, Kind, Service
-from catchment.platforms.sandbox import Sandbox, built_in_targets, open_sandbox
+from catchment.model import Address, BuiltIn, Kind, Service, Target
+from catchment.platforms.atlas.client import Atlas, Endpoint
+from catchment.platforms.atlas.scheduling import definition
+from catchment.platforms.sandbox import Lags, Sandbox, built_in_targets, open_sandbox
 from catchment.platforms.sandbox.api.exchange import Request, Response
 from catchment.platforms.sandbox.api.server import Serving, serving
 from catchment.platforms.sandbox.internet.simulation import Internet
@@ -207,6 +210,21 @@ def test_a_port_in_use_is_told_in_one_line_with_what_to_do(tmp_path: Path) -> No
             pytest.fail("two servers on one port")
 
 
+def test_a_sandbox_whose_port_is_in_use_leaves_no_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.ndjson"
+    with serving(Answering(), folder=tmp_path) as server:
+        folder, port = tmp_path / "other", server.port
+        with (
+            pytest.raises(PlatformFailed, match="in use"),
+            open_sandbox(FakeInternet(), start=START, folder=folder, port=port, journal=journal),
+        ):
+            pytest.fail("two servers on one port")
+    assert not journal.exists()
+    with open_sandbox(FakeInternet(), start=START, folder=tmp_path / "third", journal=journal):
+        (line,) = journal.read_text().splitlines()
+    assert json.loads(line) == {"what": "start", "at": START}
+
+
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_a_port_that_cannot_be_is_told_in_one_line(tmp_path: Path, port: int) -> None:
     with (
@@ -269,6 +287,47 @@ def test_cousteau_creates_reads_and_stops_measurements(sandbox: Sandbox) -> None
     listed = list(MeasurementRequest(tags="run-1", page_size=2, **options(sandbox)))
     assert [entry["id"] for entry in listed] == [1_000_001, 1_000_002, 1_000_003]
     assert AtlasStopRequest(msm_id=1_000_002, key=sandbox.key, **options(sandbox)).create() == (True, "")
+
+
+def test_a_new_measurement_is_found_by_its_tag_no_sooner_than_lists_show_it(tmp_path: Path) -> None:
+    with open_sandbox(FakeInternet(), start=START, folder=tmp_path, lags=Lags(listing_s=20)) as sandbox:
+        request = AtlasCreateRequest(
+            key=sandbox.key,
+            measurements=[Ping(af=4, target=V4, description="x", tags=["run-1"])],
+            sources=[AtlasSource(type="area", value="WW", requested=1)],
+            is_oneoff=True,
+            **options(sandbox),
+        )
+        assert request.create() == (True, {"measurements": [1_000_001]})
+        found = []
+        for wait_s in (0, 19.9, 0.1):
+            sandbox.clock.advance(wait_s)
+            found.append([entry["id"] for entry in MeasurementRequest(tags="run-1", **options(sandbox))])
+    assert found == [[], [], [1_000_001]]
+
+
+@pytest.mark.parametrize("interval_s", [None, 300])
+def test_what_catchment_itself_asks_for_is_accepted_without_a_warning(tmp_path: Path, interval_s: int | None) -> None:
+    campaign = Campaign(
+        name="a name of some length",
+        platform=PlatformName.ATLAS,
+        targets=(CampaignTarget(service="example-dns"),),
+        queries=tuple(Query(kind=kind) for kind in Kind),
+        schedule=Schedule(interval_s=interval_s),
+    )
+    target, tag = Target(service="example-dns", address=V4), "catchment-0123456789abcdef"
+    asked = [definition(campaign, target, query, tag, "v4-1") for query in campaign.queries]
+    assert {given["type"] for given in asked} == {"dns", "ping", "traceroute"}
+    with open_sandbox(FakeInternet(), start=START, folder=tmp_path) as sandbox:
+        endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file), key=sandbox.key, key_source="a test")
+        with Atlas(endpoint, sleep=sandbox.clock.advance) as atlas:
+            times: dict[str, Any] = {"start": START + 60, "stop": None, "one_off": interval_s is None}
+            assert atlas.create(asked, [101, 102], tag=tag, **times) == [1_000_001, 1_000_002, 1_000_003]
+            assert atlas.warnings == []
+            # The client does hear warnings: one for what nobody knows.
+            atlas.create([asked[1] | {"bogus": 1}], [101], tag=tag, **times)
+            (warning,) = atlas.warnings
+            assert "/definitions/0/bogus" in warning
 
 
 def test_cousteau_finds_probes_page_by_page(tmp_path: Path) -> None:

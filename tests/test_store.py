@@ -165,9 +165,10 @@ def test_a_run_that_is_measured_stays_in_its_place_and_does_not_look_whole(tmp_p
 
 def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
     path = begun(tmp_path)
+    times = {"kind": "dns", "start": 1000.0, "stop": None}
     measurements = (
-        {"id": 1_000_001, "target": "192.0.2.53", "probes": [7, 8]},
-        {"id": 10301, "target": "x", "probes": None},
+        {"id": 1_000_001, "target": "192.0.2.53", "probes": [7, 8], **times},
+        {"id": 10301, "target": "192.0.2.54", "probes": None, **times},
     )
     accepted = Accepted(tag="t", stage=Stage.SCHEDULED, measurements=measurements)
     store.write_accepted(path, accepted)
@@ -177,9 +178,11 @@ def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
 
 def test_a_damaged_list_of_measurements_is_one_line(tmp_path: Path) -> None:
     path = begun(tmp_path)
-    (path / "measurements.json").write_text('{"stage": "dreaming"}')
-    with pytest.raises(InvalidRun, match=r"measurements\.json: damaged"):
-        store.read_accepted(path)
+    head = '{"tag": "t", "stage": "collected", "measurements": '
+    for text in ('{"stage": "dreaming"}', head + '[{"id": 1}]}', head + "[7]}", "[]", ""):
+        (path / "measurements.json").write_text(text)
+        with pytest.raises(InvalidRun, match=r"measurements\.json: damaged"):
+            store.read_accepted(path)
 
 
 def test_a_discarded_run_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -106,6 +106,57 @@ def test_the_default_world_with_services_is_read_back_as_it_was(tmp_path: Path) 
     assert load_topology(tmp_path / "world.toml") == world
 
 
+def test_what_is_left_out_of_a_vantage_point_or_a_site_is_that_of_its_place(tmp_path: Path) -> None:
+    short = BY_HAND.replace(', latitude = 50.1, longitude = 8.6, country = "DE", last_mile_ms = 4.0', "")
+    topology = loaded(tmp_path, short.replace(", latitude = 50.11, longitude = 8.68", ""))
+    assert topology.vantage_points[0] == VantagePoint(
+        id=1001, asn=2, place="FRA", latitude=50.0, longitude=8.5, country="DE", last_mile_ms=5.0
+    )
+    (site,) = topology.services[0].sites
+    assert (site.latitude, site.longitude) == (50.0, 8.5)
+    written = topology_text(topology)
+    assert '{ id = 1001, asn = 2, place = "FRA" },' in written
+    assert '{ code = "fra", place = "FRA", identities =' in written
+    assert 'id = 1002, asn = 3, place = "SYD", latitude = -33.8, longitude = 151.1, last_mile_ms = 9.5' in written
+    assert loaded(tmp_path, written) == topology
+
+
+def test_families_and_delays_are_read_and_written_where_they_are_set_only(tmp_path: Path) -> None:
+    topology = loaded(
+        tmp_path,
+        BY_HAND.replace("delay_ms = 2.5", "delay_ms = 2.5, af = 6").replace(
+            "prepend = 2", "prepend = 2, delay_ms = 0.5, af = 4"
+        ),
+    )
+    assert [link.af for link in topology.links] == [None, 6]
+    (upstream,) = topology.services[0].sites[0].upstreams
+    assert (upstream.delay_ms, upstream.af) == (0.5, 4)
+    written = topology_text(topology)
+    assert (written.count("af = 6 }"), written.count("af = 4 }")) == (1, 1)
+    assert "af = " not in topology_text(loaded(tmp_path, BY_HAND))
+    assert loaded(tmp_path, written) == topology
+
+
+def test_a_site_that_announces_nothing_needs_no_upstreams(tmp_path: Path) -> None:
+    upstreams = '[{ asn = 1, relation = "provider", place = "FRA", prepend = 2 }]'
+    assert upstreams in BY_HAND
+    silent = loaded(tmp_path, BY_HAND.replace(upstreams, "[], announced = false"))
+    assert silent.services[0].sites[0].upstreams == ()
+    with pytest.raises(InvalidFile, match=r"site 'fra' has no upstreams: name a network .* or set announced = false"):
+        loaded(tmp_path, BY_HAND.replace(upstreams, "[]"))
+
+
+def test_two_networks_may_be_each_others_providers_in_different_families(tmp_path: Path) -> None:
+    further = (
+        '  { near = 1, far = 2, relation = "provider", near_place = "FRA", far_place = "FRA", af = 6 },\n]\nvantage'
+    )
+    both = BY_HAND.replace("]\nvantage", further, 1)
+    with pytest.raises(InvalidFile, match=r"AS 1 → AS 2 → AS 1|AS 2 → AS 1 → AS 2"):
+        loaded(tmp_path, both)
+    one = both.replace('near_place = "FRA", far_place = "FRA" }', 'near_place = "FRA", far_place = "FRA", af = 4 }')
+    assert [link.af for link in loaded(tmp_path, one).links] == [4, None, 6]
+
+
 def test_an_empty_topology_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert loaded(tmp_path, topology_text(Topology(name="empty"))) == Topology(name="empty")
 
@@ -185,6 +236,24 @@ def test_every_element_stands_on_a_line_of_its_own_without_its_defaults() -> Non
         (", second_asn = 1", "", "'vantage_points': 1002 is flapping: give second_asn"),
         ('"flapping"', '"mislocated"', "'vantage_points': 1002 is mislocated: give said_latitude and said_longitude"),
         ("last_mile_ms = 4.0", "last_mile_ms = -4.0", "'vantage_points': 1001 has a negative last_mile_ms"),
+        ("delay_ms = 2.5", "af = 5", "'links.2.af': input should be 4 or 6"),
+        ("prepend = 2", "delay_ms = -1", "site 'fra' has a negative delay_ms"),
+        (", longitude = 8.6", "", "'vantage_points.1.longitude' is missing"),
+        (
+            'place = "FRA", latitude = 50.1, longitude = 8.6, country = "DE"',
+            'place = "BER"',
+            "'vantage_points': 1001: there is no place 'BER'",
+        ),
+        (
+            'code = "FRA", town = "Frankfurt", country = "DE", latitude = 50,',
+            'code = "FRA", town = "F", country = "DE",',
+            "'places.1.latitude' is missing",
+        ),
+        (
+            "ipv6 = true",
+            'placeless = true, said_country = "DE"',
+            "1002 is placeless, and yet says where it is: leave out",
+        ),
         ("ipv6 = true", "said_latitude = 1.0", "1002: said_latitude and said_longitude go together"),
         ("vantage_points = [1001]", "vantage_points = [1]", "'interceptors': there is no vantage point 1: add it"),
         (

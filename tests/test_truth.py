@@ -51,6 +51,20 @@ def test_a_row_says_where_packets_go_and_how_long_that_takes() -> None:
     assert (row.trouble, row.interception, row.hijacked) == (None, None, False)
 
 
+def test_each_family_has_a_truth_of_its_own() -> None:
+    # Over IPv6 AS 10 has its provider in New York only.
+    sites = site_of("fra", "1@FRA"), site_of("nyc", "2@NYC")
+    here = vantage_point(1, "10@FRA", ipv6=True)
+    topology = small_internet("10@FRA>1@FRA=5/4 10@FRA>2@NYC=40", *sites, vantage_points=(here,))
+    four, six = truth(Internet(topology))
+    assert (four.address, four.sites, four.as_path) == (ADDRESS, ("fra",), (10, 1, ORIGIN))
+    assert (six.address, six.sites, six.as_path) == (ADDRESS_6, ("nyc",), (10, 2, ORIGIN))
+    assert four.rtt_ms == pytest.approx(2 * (5 + 0.1))
+    assert six.rtt_ms == pytest.approx(2 * (40 + 0.1))
+    assert four.distance_km == 0
+    assert six.distance_km == pytest.approx(6205, rel=0.002)
+
+
 def test_the_distance_is_a_geodesic_one() -> None:
     row = rows(Change(change=ChangeName.WITHDRAW, site="fra"))[1, ADDRESS, 0]
     assert row.distance_km == pytest.approx(6205, rel=0.002)  # Frankfurt to New York JFK as airlines give it

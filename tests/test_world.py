@@ -182,8 +182,67 @@ def test_vantage_points_are_near_the_town_of_their_network(world: Topology) -> N
 def test_identifiers_look_like_those_of_probes(world: Topology) -> None:
     ids = [vantage.id for vantage in world.vantage_points]
     assert len(set(ids)) == len(ids)
-    assert min(ids) >= 1000
-    assert max(ids) <= 60000
+    software = [vantage for vantage in world.vantage_points if vantage.id > 1_000_000]
+    assert 0.1 < len(software) / 1100 < 0.2
+    assert all(vantage.firmware >= 5000 and not vantage.anchor for vantage in software)
+    assert all(1000 <= number < 63_000 for number in ids if number <= 1_000_000)
+    assert any(vantage.firmware < 5000 for vantage in world.vantage_points)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_a_few_sound_vantage_points_tell_nobody_where_they_are_or_that_they_are(seed: int) -> None:
+    world = make_world(seed)
+    caught = {number for box in world.interceptors for number in box.vantage_points}
+    placeless = [vantage for vantage in world.vantage_points if vantage.placeless]
+    hidden = [vantage for vantage in world.vantage_points if not vantage.public]
+    for found in (placeless, hidden):
+        assert 0.005 <= len(found) / 1100 <= 0.02
+        assert all(vantage.trouble is None and vantage.id not in caught for vantage in found)
+    assert not {vantage.id for vantage in placeless} & {vantage.id for vantage in hidden}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_fewer_networks_peer_over_ipv6_and_every_one_keeps_a_provider_there(seed: int) -> None:
+    world = make_world(seed)
+    tier_1 = tiers(world)[0]
+    families: defaultdict[tuple[int, int, Relation], set[int]] = defaultdict(set)
+    for link in world.links:
+        families[link.near, link.far, link.relation].update({4, 6} if link.af is None else {link.af})
+    peerings = {(near, far): found for (near, far, relation), found in families.items() if relation is Relation.PEER}
+    among = [found for pair, found in peerings.items() if tier_1.issuperset(pair)]
+    others = [found for pair, found in peerings.items() if not tier_1.issuperset(pair)]
+    assert among.count({4}) == 1
+    assert 0.12 < others.count({4}) / len(others) < 0.28
+    bought = {(near, far): found for (near, far, relation), found in families.items() if relation is Relation.PROVIDER}
+    buyers = {near for near, _ in bought}
+    for af in (4, 6):
+        assert {near for (near, _), found in bought.items() if af in found} == buyers
+    assert 0.02 < list(bought.values()).count({4}) / len(bought) < 0.3
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_nobody_is_behind_only_one_of_the_two_that_do_not_peer_over_ipv6(seed: int) -> None:
+    world = make_world(seed)
+    tier_1, above = tiers(world)[0], defaultdict(set)
+    for link in world.links:
+        if link.relation is Relation.PROVIDER and link.af in {None, 6}:
+            above[link.near].add(link.far)
+    apart = {
+        asn
+        for link in world.links
+        if link.relation is Relation.PEER and link.af == 4 and tier_1.issuperset({link.near, link.far})
+        for asn in (link.near, link.far)
+    }
+    assert len(apart) == 2
+    for network in world.networks:
+        reached, waiting = set(), [network.asn]
+        while waiting:
+            asn = waiting.pop()
+            if asn not in reached:
+                reached.add(asn)
+                waiting += above[asn]
+        top = reached & tier_1
+        assert network.asn in tier_1 or len(top) > 1 or not top <= apart
 
 
 def test_lines_are_as_fast_as_real_ones(world: Topology) -> None:
@@ -229,6 +288,8 @@ def test_an_interceptor_serves_a_handful_of_healthy_vantage_points_of_one_networ
         assert len({vantage.asn for vantage in found}) == 1
         assert all(vantage.trouble is None and vantage.connected for vantage in found)
         assert (box.identity is not None) == (box.answer is Interception.FOREIGN)
+        # Behind a slower line a far site might have answered in that time.
+        assert box.answer is not Interception.REPLAY or all(vantage.last_mile_ms <= 15 for vantage in found)
     assert len({number for box in world.interceptors for number in box.vantage_points}) == sum(
         len(box.vantage_points) for box in world.interceptors
     )

@@ -14,6 +14,10 @@ from catchment.errors import InvalidFile
 from catchment.geo import CONTINENTS
 
 _SHORTEST_INTERVAL_S = 60  # RIPE Atlas takes none shorter
+_LONGEST_RUN_S = 366 * 86_400
+_MOST_PREPENDED = 20
+_MOST_VANTAGE_POINTS = 100_000
+_FIRST_YEAR = 2010  # RIPE Atlas began then
 _AT_A_SITE = {ChangeName.WITHDRAW, ChangeName.ANNOUNCE, ChangeName.PREPEND, ChangeName.NEW_SITE}
 
 
@@ -25,7 +29,8 @@ def load_campaign(path: Path) -> Campaign:
     campaign = campaign_from(read_toml(path), path)
     targets = tuple(replace(target, service=_beside(target.service, path)) for target in campaign.targets)
     topology = campaign.sandbox.topology
-    sandbox = replace(campaign.sandbox, topology=None if topology is None else str(path.parent / topology))
+    beside = None if topology is None else str((path.parent / topology).absolute())
+    sandbox = replace(campaign.sandbox, topology=beside)
     return replace(campaign, targets=targets, sandbox=sandbox)
 
 
@@ -60,9 +65,13 @@ def _problems(campaign: Campaign) -> list[str]:
         found.append("'targets' is empty: name at least one service to measure")
     if not campaign.queries:
         found.append("'queries' is empty: name at least one, or leave the key out for DNS and ping")
-    found += _schedule_problems(campaign.schedule)
+    for name in ("targets", "queries", "reuse"):
+        listed = getattr(campaign, name)
+        if len(set(listed)) < len(listed):
+            found.append(f"key '{name}': the same is there twice: it would be paid for twice")
     if campaign.reuse and campaign.schedule.interval_s is not None:
         found.append("key 'schedule.interval_s': what is reused runs already: leave it out")
+    found += _schedule_problems(campaign.schedule)
     if campaign.vantage_points is not None:
         found += _vantage_point_problems(campaign.vantage_points)
     found += [f"key 'sandbox.changes': {problem}" for change in campaign.sandbox.changes for problem in _lacks(change)]
@@ -73,10 +82,17 @@ def _schedule_problems(schedule: Schedule) -> list[str]:
     found = []
     if schedule.interval_s is not None and schedule.interval_s < _SHORTEST_INTERVAL_S:
         found.append(f"key 'schedule.interval_s': {schedule.interval_s} s is too short: {_SHORTEST_INTERVAL_S} or more")
+    if schedule.interval_s is not None and schedule.rounds is None and schedule.stop is None:
+        found.append(
+            "key 'schedule.interval_s': say when to end, by 'rounds' or 'stop': credits would be spent for ever"
+        )
     if schedule.rounds is not None and (schedule.interval_s is None or schedule.rounds < 1):
         found.append("key 'schedule.rounds': needs 'interval_s', and at least one round")
     if schedule.rounds is not None and schedule.stop is not None:
         found.append("key 'schedule.rounds': 'stop' says when to end already: leave out one of them")
+    for name, time in (("start", schedule.start), ("stop", schedule.stop)):
+        if time is not None and time.year < _FIRST_YEAR:
+            found.append(f"key 'schedule.{name}': {time} was before there was anything to measure")
     start, stop = _aware(schedule.start), _aware(schedule.stop)
     if start is not None and stop is not None and stop <= start:
         found.append("key 'schedule.stop': it lies before 'start': swap them")
@@ -85,8 +101,8 @@ def _schedule_problems(schedule: Schedule) -> list[str]:
 
 def _vantage_point_problems(wanted: VantagePoints) -> list[str]:
     found = []
-    if wanted.count < 1:
-        found.append("key 'vantage_points.count': at least one")
+    if not 1 <= wanted.count <= _MOST_VANTAGE_POINTS:
+        found.append(f"key 'vantage_points.count': at least one, at most {_MOST_VANTAGE_POINTS:,}")
     if wanted.area not in {"WW", *CONTINENTS}:
         found.append(f"key 'vantage_points.area': '{wanted.area}' is none of WW, {', '.join(CONTINENTS)}")
     wrong = [code for code in wanted.countries if not re.fullmatch(r"[A-Z]{2}", code)]
@@ -96,6 +112,11 @@ def _vantage_point_problems(wanted: VantagePoints) -> list[str]:
 
 
 def _lacks(change: Change) -> list[str]:
+    found = []
     if change.change in _AT_A_SITE and change.site is None:
-        return [f"'{change.change}' needs the code of a 'site'"]
-    return ["'after_s' must not be negative"] if change.after_s < 0 else []
+        found.append(f"'{change.change}' needs the code of a 'site'")
+    if not 0 <= change.after_s < _LONGEST_RUN_S:  # also of what is not a number
+        found.append("'after_s' is a number of seconds, not negative")
+    if not 0 <= change.prepend <= _MOST_PREPENDED:
+        found.append(f"'prepend' is a number from 0 to {_MOST_PREPENDED}")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from typing import Annotated
 
@@ -10,9 +11,11 @@ import typer
 
 from catchment.cli import measuring, sandbox, services, stored
 from catchment.cli.printing import complain
-from catchment.errors import CatchmentError, Interrupted
+from catchment.errors import CatchmentError, Interrupted, asked_to_stop
 
 _OBJECTS_PER_COLLECTION = 100_000  # modules make many objects and no garbage: looking for it cost 0.1 s of each start
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="Anycast measurement: which site does each vantage point reach, why, and is it the nearest?",
@@ -39,14 +42,32 @@ def version(*, version: Annotated[bool, typer.Option("--version", help="Print th
 def main() -> None:
     """Run the command line: a problem that the user can act on is one line on stderr, and exit code 1."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    sys.unraisablehook = _lose_interrupts
     try:
         app()
     except Interrupted as error:
         complain(str(error))
-        sys.exit(130)
-    except CatchmentError as error:
-        sys.exit(complain(str(error)))
-    except OSError as error:
-        sys.exit(complain(f"{error.filename or 'file'}: {error.strerror}: choose another place"))
+        sys.exit(_INTERRUPTED)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
+    except Exception as error:
+        if asked_to_stop.is_set():
+            sys.exit(_INTERRUPTED)
+        if isinstance(error, CatchmentError):
+            sys.exit(complain(str(error)))
+        if isinstance(error, OSError):
+            sys.exit(complain(f"{error.filename or 'file'}: {error.strerror}: choose another place"))
+        raise
+
+
+def _stop(*_: object) -> None:
+    asked_to_stop.set()
+    raise KeyboardInterrupt
+
+
+def _lose_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a Ctrl-C that came in a finalizer, where it cannot be raised: it is heeded a moment later."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

@@ -46,11 +46,15 @@ def demo(
 def plan(campaign: CampaignFile, *, as_json: Json = False) -> None:
     """State what a run would ask for and cost, checked against the limits. Needs no key and no network.
 
-    catchment plan campaigns/k-root.toml
+    Exits with 1 where `run` would refuse.
+
+        catchment plan campaigns/k-root.toml
     """
     from catchment import workflow  # noqa: PLC0415
 
-    print_numbers(workflow.plan_campaign(campaign), "show_plan", as_json=as_json)
+    stated = workflow.plan_campaign(campaign)
+    print_numbers(stated, "show_plan", as_json=as_json)
+    workflow.check_limits(stated["limits"])
 
 
 @app.command()

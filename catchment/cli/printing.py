@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from catchment.errors import asked_to_stop
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -50,7 +52,7 @@ def report(warnings: tuple[str, ...]) -> None:
 def show_progress() -> Iterator[Callable[[str, float], None]]:
     """Yield a function that shows on the terminal's stderr what is being done, and how far it is."""
     if not sys.stderr.isatty():
-        yield lambda *_: None
+        yield lambda *_: _heed_ctrl_c()
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -61,4 +63,15 @@ def show_progress() -> Iterator[Callable[[str, float], None]]:
     columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=1)
-        yield lambda text, done: bars.update(task, description=harmless(text), completed=done)
+
+        def update(text: str, done: float) -> None:
+            _heed_ctrl_c()
+            bars.update(task, description=harmless(text), completed=done)
+
+        yield update
+
+
+def _heed_ctrl_c() -> None:
+    """Stop if the user asked for it at a moment when Python could not: an exception in a finalizer is lost."""
+    if asked_to_stop.is_set():
+        raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from catchment.cli.printing import print_numbers
 app = typer.Typer(help="A simulated Internet behind the API of RIPE Atlas, on this host.", no_args_is_help=True)
 CampaignFile = Annotated[
     Path | None,
-    typer.Argument(metavar="[CAMPAIGN]", help="Takes its [sandbox] and its services; without: all bundled services."),
+    typer.Argument(metavar="CAMPAIGN", help=r"Takes its \[sandbox] and its services; without: all bundled services."),
 ]
 
 
@@ -24,7 +24,9 @@ def serve(
     campaign: CampaignFile = None,
     *,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8443,
-    speed: Annotated[float, typer.Option("--speed", min=0, help="Seconds of its time in one of ours.")] = 60.0,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1, max=100_000, help="Seconds of its time in one of ours.")
+    ] = 60.0,
     folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="For its certificate and key.")] = Path(
         "sandbox"
     ),
@@ -49,7 +51,7 @@ def topology(
     out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.toml", help="Where to write it.")],
     as_json: Json = False,
 ) -> None:
-    """Write the simulated Internet as a file that you can read, change, and name in a campaign's [sandbox].
+    """Write the simulated Internet as a file that you can read, change, and name in a campaign.
 
     catchment sandbox topology campaigns/sandbox.toml -o world.toml
     """

@@ -4,7 +4,7 @@
 DNS reply, `dictionaries` does so once for each distinct one, and `observations` joins them into the tier.
 """
 
-from catchment.observe.observations import Reading, observe
+from catchment.observe.observations import Reading, observe, write_nothing
 from catchment.observe.reading import Rejected, ResultFile, sniff
 
-__all__ = ["Reading", "Rejected", "ResultFile", "observe", "sniff"]
+__all__ = ["Reading", "Rejected", "ResultFile", "observe", "sniff", "write_nothing"]

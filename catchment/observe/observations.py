@@ -16,7 +16,7 @@ from catchment.model import Service, Window
 from catchment.observe.dictionaries import make_dictionaries
 from catchment.observe.reading import Rejected, ResultFile, name_rejected, printable
 from catchment.observe.staging import USABLE, Form, stage
-from catchment.schemas import OBSERVATIONS, selected
+from catchment.schemas import OBSERVATIONS, declared, selected
 
 _NAMED_REJECTED = 1000
 
@@ -135,6 +135,13 @@ def observe(
         off_target=sum(off for _, _, off in counted),
         named=tuple(named),
     )
+
+
+def write_nothing(con: duckdb.DuckDBPyConnection, to: Path) -> Reading:
+    """Write the tier of observations of a run in which nobody reported."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE nothing ({declared(OBSERVATIONS)})")
+    con.execute(f"COPY nothing TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)")
+    return Reading(records=0, rejected=0, duplicates=0, other_types={}, outside_window=0, observations={}, off_target=0)
 
 
 def _write(

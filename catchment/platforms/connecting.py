@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catchment.campaign import Campaign, PlatformName, Sandbox
-from catchment.errors import PlatformFailed
-from catchment.model import Service
+from catchment.errors import InvalidFile, PlatformFailed
+from catchment.model import Service, Target
 from catchment.platforms.atlas.client import Atlas, Endpoint
+from catchment.platforms.atlas.clock import ServerClock
 from catchment.platforms.atlas.keys import find_key
 from catchment.platforms.sandbox import open_sandbox
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.sandbox.internet.truth import truth, write_truth
 from catchment.platforms.topology import Topology, host, load_topology, make_world
 
-SERVER, CA_FILE = "CATCHMENT_ATLAS_SERVER", "CATCHMENT_ATLAS_CA"
-"""Variables of the environment that name another server with the API of RIPE Atlas, and whom it is certified by."""
+SERVER, CA_FILE, SPEED = "CATCHMENT_ATLAS_SERVER", "CATCHMENT_ATLAS_CA", "CATCHMENT_ATLAS_SPEED"
+"""Variables of the environment that name another server with the API of RIPE Atlas, whom it is certified by, and how
+much faster than ours its time runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def connect(
     is kept in the file `journal`, from which it goes on another time.
     """
     if campaign.platform is PlatformName.SANDBOX:
-        with _sandbox(campaign.sandbox, services, clock(), journal) as platform:
+        with _sandbox(campaign, services, clock(), journal) as platform:
             yield platform
         return
     key = find_key(environ)
@@ -67,8 +70,22 @@ def connect(
         key=None if key is None else key.value,
         key_source=None if key is None else key.source,
     )
-    with Atlas(endpoint, sleep=sleep) as atlas:
-        yield Platform(atlas=atlas, clock=clock, sleep=sleep)
+    there = ServerClock(clock=clock, sleep=sleep, speed=_speed(environ))
+    with Atlas(endpoint, sleep=sleep, heard=there.hear) as atlas:
+        yield Platform(atlas=atlas, clock=there.now, sleep=there.sleep)
+
+
+def _speed(environ: Mapping[str, str]) -> float:
+    text = environ.get(SPEED) or "1"
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < math.inf:
+        raise PlatformFailed(
+            f"{SPEED}={text} is no speed: give a number above 0, as `catchment sandbox serve` tells it"
+        )
+    return speed
 
 
 def build_topology(sandbox: Sandbox, services: Sequence[Service]) -> Topology:
@@ -81,10 +98,25 @@ def build_topology(sandbox: Sandbox, services: Sequence[Service]) -> Topology:
     return topology
 
 
-@contextmanager
-def _sandbox(wanted: Sandbox, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
+def simulate(sandbox: Sandbox, services: Sequence[Service], targets: Sequence[Target] = ()) -> Internet:
+    """Return the simulated Internet of a campaign. Raises CatchmentError where topology or changes do not fit."""
+    topology = build_topology(sandbox, services)
+    addresses = {service.name: service.addresses for service in topology.services}
+    for target in targets:
+        if target.address not in addresses.get(target.service or "", ()):
+            known = ", ".join(addresses.get(target.service or "", ())) or "none"
+            raise InvalidFile(
+                f"in the topology '{topology.name}' {target.address} is no address of '{target.service}', which has "
+                f"{known}: mend the topology or the service"
+            )
     measured = [service.name for service in services]
-    internet = Internet(build_topology(wanted, services), seed=wanted.seed, changes=wanted.changes, measured=measured)
+    return Internet(topology, seed=sandbox.seed, changes=sandbox.changes, measured=measured)
+
+
+@contextmanager
+def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
+    targets = [Target(service=target.service, address=target.address or "") for target in campaign.targets]
+    internet = simulate(campaign.sandbox, services, targets)
 
     def write(file: Path, vantage_points: Collection[int], addresses: Collection[str]) -> None:
         rows = truth(internet)

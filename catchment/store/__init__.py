@@ -4,6 +4,7 @@
       campaign.json       what was measured: services, targets, the plan, resolved and frozen
       measurements.json   of a run measured here: what the platform accepted, written before waiting
       sandbox.ndjson      of a run on the sandbox: what it accepted, so that it can go on
+      topology.toml       of one on a topology file: a copy of it
       raw/                tier 0, byte for byte as it came
       truth.ndjson        of a sandbox: what its Internet really did
       rejected.ndjson     records that nobody could read, named
@@ -34,12 +35,16 @@ from catchment.store.runs import (
     begin_run,
     check_collected,
     discard_run,
+    is_collected,
     is_complete,
     journal_file,
+    locked,
     new_run,
     new_tiers,
     part_of,
     raw_folder,
+    result_files,
+    topology_file,
     truth_file,
     write_metrics,
     write_rejected,
@@ -58,8 +63,10 @@ __all__ = [
     "discard_run",
     "find_folder",
     "find_run",
+    "is_collected",
     "is_complete",
     "journal_file",
+    "locked",
     "new_run",
     "new_tiers",
     "parse_time",
@@ -67,9 +74,11 @@ __all__ = [
     "raw_folder",
     "read_accepted",
     "read_header",
+    "result_files",
     "results_root",
     "split_window",
     "stored_runs",
+    "topology_file",
     "truth_file",
     "unfinished_runs",
     "window_between",

@@ -79,7 +79,7 @@ def write_json(file: Path, table: Any, *, durable: bool = False, indent: int | N
     """Write JSON by a temporary name; if durable, it is on the disk when this returns."""
     temporary = file.with_name(f".{file.name}.partial")
     with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(table, indent=indent, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(table, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
         if durable:
             stream.flush()
             os.fsync(stream.fileno())

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from catchment.errors import InvalidRun
+from catchment.model import Window
 from catchment.store.headers import FORMAT, write_json
 
 _FILE = "measurements.json"
+_ONE_OFF_S = 60
 
 
 class Stage(StrEnum):
@@ -25,11 +27,15 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The measurements of a run as its platform describes them, and the tag that marks them there."""
+    """The measurements of a run as its platform describes them, and the tag that marks them there.
+
+    `remarks` are what the user should know of how it went.
+    """
 
     tag: str
     stage: Stage
     measurements: tuple[dict[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Yield each vantage point that was asked, with the address that it was asked about."""
@@ -40,6 +46,12 @@ class Accepted:
         }
         yield from sorted(pairs)
 
+    def window(self) -> Window:
+        """Return the span of time in which results were to be expected."""
+        starts = [measurement["start"] for measurement in self.measurements]
+        stops = [measurement["stop"] or measurement["start"] + _ONE_OFF_S for measurement in self.measurements]
+        return Window(start=float(min(starts)), end=float(max(stops)))
+
 
 def read_accepted(run: Path) -> Accepted | None:
     """Read what a platform accepted for a run; None for a run that was not measured here. Raises InvalidRun."""
@@ -48,7 +60,16 @@ def read_accepted(run: Path) -> Accepted | None:
         return None
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
-        return Accepted(tag=table["tag"], stage=Stage(table["stage"]), measurements=tuple(table["measurements"]))
+        for entry in table["measurements"]:
+            lacking = {"id", "kind", "target", "probes", "start", "stop"} - set(entry)
+            if lacking:
+                raise ValueError(f"a measurement without {', '.join(sorted(lacking))}")
+        return Accepted(
+            tag=table["tag"],
+            stage=Stage(table["stage"]),
+            measurements=tuple(table["measurements"]),
+            remarks=tuple(table.get("remarks", ())),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRun(f"{file}: damaged ({error}): measure the run anew") from error
 
@@ -56,4 +77,5 @@ def read_accepted(run: Path) -> Accepted | None:
 def write_accepted(run: Path, accepted: Accepted) -> None:
     """Write what a platform accepted for a run; it is on the disk when this returns."""
     table = {"format": FORMAT, "tag": accepted.tag, "stage": accepted.stage, "measurements": accepted.measurements}
+    table["remarks"] = accepted.remarks
     write_json(run / _FILE, table, durable=True, indent=None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,7 +41,7 @@ class Run:
             raise InvalidRun(f"{path}: not a run (no {HEADER}): `catchment runs` lists those stored")
         if not is_complete(path) or not all((path / tier).is_dir() for tier in (OBSERVATIONS, ASSIGNMENTS)):
             check_collected(path)
-            raise InvalidRun(f"{path}: not complete: `catchment derive {path}` rebuilds its tables")
+            raise InvalidRun(f"{path}: not complete: `catchment derive {shlex.quote(str(path))}` rebuilds its tables")
         return cls(path=path, header=read_header(path))
 
     @cached_property
@@ -76,14 +78,39 @@ class Run:
         return self.connection.sql(f"SELECT * FROM {parts(self.path / name)}")
 
 
+def result_files(accepted: Accepted) -> list[str]:
+    """Return the names of the files that the measurements of a run have in tier 0."""
+    return [f"{measurement['id']}.ndjson.gz" for measurement in accepted.measurements]
+
+
+def is_collected(path: Path, accepted: Accepted | None) -> bool:
+    """Tell whether all results of a measured run are there."""
+    if accepted is None or accepted.stage is not Stage.COLLECTED:
+        return False
+    return all((raw_folder(path) / name).is_file() for name in result_files(accepted))
+
+
 def check_collected(path: Path) -> None:
     """Raise InvalidRun where a run was measured here and not all of its results were fetched."""
-    accepted = read_accepted(path)
-    plan = read_header(path).plan
-    if plan is not None and (accepted is None or accepted.stage is not Stage.COLLECTED):
+    if read_header(path).plan is not None and not is_collected(path, read_accepted(path)):
         raise InvalidRun(
-            f"{path}: not all results are here yet: `catchment resume {path}` goes on; or remove the folder"
+            f"{path}: not all results are here yet: `catchment resume {shlex.quote(str(path))}` goes on; or remove the "
+            "folder"
         )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from working on a run. Raises InvalidRun where one does already."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidRun(f"{path}: another process is at work on it: wait until it is done, or end it") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def begin_run(path: Path, header: Header) -> list[Path]:
@@ -92,11 +119,10 @@ def begin_run(path: Path, header: Header) -> list[Path]:
     Returns the folders made for it, innermost first. Without metrics.json it does not look whole. Raises InvalidRun
     where the place is taken.
     """
-    if path.exists():
-        raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
     made = [path, *(parent for parent in path.parents if not parent.exists())]
-    raw_folder(path).mkdir(parents=True)
-    write_header(path, header)
+    with new_run(path) as folder:
+        raw_folder(folder).mkdir()
+        write_header(folder, header)
     return made
 
 
@@ -138,6 +164,8 @@ def new_run(path: Path) -> Iterator[Path]:
 @contextmanager
 def new_tiers(run: Path) -> Iterator[Path]:
     """Yield a hidden folder in which to build the derived tiers anew; they replace the old ones when all went well."""
+    for stale in run.glob(".*.partial"):  # of a process that was killed: whoever is here has the lock
+        shutil.rmtree(stale, ignore_errors=True)
     building = run / f".{os.getpid()}.partial"
     try:
         for name in (OBSERVATIONS, ASSIGNMENTS):
@@ -173,6 +201,11 @@ def truth_file(run: Path) -> Path:
 def journal_file(run: Path) -> Path:
     """Return the file in which a run's sandbox keeps what it accepted, so that it can be gone on with."""
     return run / "sandbox.ndjson"
+
+
+def topology_file(run: Path) -> Path:
+    """Return the file that holds a run's own copy of its topology, if the campaign named one."""
+    return run / "topology.toml"
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:

@@ -13,14 +13,15 @@ def show_plan(plan: Numbers) -> RenderableType:
     """Lay out what a campaign will ask for and cost, and which limits it keeps."""
     asked = table("Measurement", "Target", ">Results", ">Credits")
     for one in plan["measurements"]:
-        name = f"{one['id']} (reused)" if "id" in one else " ".join(filter(None, (one["kind"], one["query"])))
-        add_row(asked, name, one.get("target") or "", _count(one["results"]), _count(one["credits"]))
+        new = " ".join(filter(None, (one["kind"], one["query"])))
+        name = new if one["id"] is None else f"{one['id']} (reused)"
+        add_row(asked, name, one["target"] or "", _count(one["results"]), _count(one["credits"]))
     limits = table("Limit", ">Of this campaign", ">Allowed", "")
     for limit in plan["limits"]:
         verdict = Text("ok", style="green") if limit["ok"] else Text("too much", style="bold red")
         add_row(limits, limit["name"], _count(limit["value"]), _count(limit["limit"]), verdict)
     head = Text(f"{harmless(plan['campaign'])} on {plan['platform']}: {harmless(plan['summary'])}", style="bold")
-    return Group(head, "", asked, *(("", limits) if plan["limits"] else ()))
+    return Group(head, "", asked, "", limits)
 
 
 def show_next(found: Numbers) -> RenderableType:

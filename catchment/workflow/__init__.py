@@ -17,11 +17,12 @@ from catchment.workflow.showing import compare_runs, list_runs, show
 if TYPE_CHECKING:
     from catchment.workflow.demonstrating import demo_steps
     from catchment.workflow.measuring import resume_run, run_campaign
-    from catchment.workflow.planning import plan_campaign
+    from catchment.workflow.planning import check_limits, plan_campaign
     from catchment.workflow.simulating import save_topology, serve_sandbox
 
 __all__ = [
     "Imported",
+    "check_limits",
     "compare_runs",
     "demo_steps",
     "derive",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "check_limits": "planning",
     "demo_steps": "demonstrating",
     "plan_campaign": "planning",
     "resume_run": "measuring",

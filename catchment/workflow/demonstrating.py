@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ rounds = 3
 seed = 1
 """
 _FIRE = '\n# Fire in Frankfurt: the site withdraws its route.\nchanges = [{ change = "withdraw", site = "fra" }]\n'
+_LIVE = """\
+# Live: which site of K-root does each RIPE Atlas probe reach? Reads public measurements: no key, no credits.
+name = "k-root"
+platform = "atlas"
+targets = [{ service = "k-root", af = 4 }]
+reuse = [10301, 1001] # hostname.bind and ping, every 4 minutes
+"""
 _EARLIER_S = 3600
 
 
@@ -52,12 +60,13 @@ def demo_steps(out: Path, *, clock: Callable[[], float] = time.time) -> Iterator
     Raises InvalidRun where an earlier demo lies there.
     """
     before, after = out / "before", out / "after"
-    for taken in (before, after):
-        if taken.exists():
-            raise InvalidRun(f"{taken}: an earlier demo is there: choose another --out, or remove {out}")
+    campaigns = {"before.toml": _BEFORE, "after.toml": _BEFORE + _FIRE, "k-root.toml": _LIVE}
+    for name in (*campaigns, "before", "after", "map.png", "moves.png"):
+        if (out / name).exists():
+            raise InvalidRun(f"{out / name}: an earlier demo is there: choose another --out, or remove that folder")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "before.toml").write_text(_BEFORE, encoding="utf-8")
-    (out / "after.toml").write_text(_BEFORE + _FIRE, encoding="utf-8")
+    for name, text in campaigns.items():
+        (out / name).write_text(text, encoding="utf-8")
 
     def measure_before(progress: Progress) -> Numbers:
         done = run_campaign(
@@ -92,22 +101,24 @@ def _last(progress: Progress) -> Progress:
 
 def _next(out: Path) -> Numbers:
     files = {
-        out / "map.png": "the catchment of each site",
-        out / "moves.png": "who moved when Frankfurt burned",
-        out / "before.toml": "the campaign; edit it, and run it again",
-        out / "after.toml": "the same with the fire",
-        out / "before": "a run: its raw results, tables, and truth.ndjson, what the simulated Internet really did",
-        out / "after": "the run after the fire",
+        "map.png": "the catchment of each site",
+        "moves.png": "who moved when Frankfurt burned",
+        "before.toml": "the campaign; edit it, and run it again",
+        "after.toml": "the same with the fire",
+        "k-root.toml": "a campaign on the real Internet",
+        "before": "a run: its raw results, tables, and truth.ndjson, what the simulated Internet really did",
+        "after": "the run after the fire",
     }
+    before, after, live = (shlex.quote(str(out / name)) for name in ("before", "after", "k-root.toml"))
     commands = {
-        "catchment run campaigns/k-root.toml": "live: public measurements of K-root, no key, no credits (Internet)",
-        f"catchment show {out / 'after'} --by country": "the same by country, or by asn, continent, verdict",
-        f"catchment show {out / 'after'} --sites observed": "the nearest of the sites that are still there",
-        f"catchment compare {out / 'before'} {out / 'after'} --by continent": "whom the fire hit",
-        f"catchment map {out / 'before'} {out / 'after'} --region europe -o europe.svg": "a closer look",
-        "catchment plan campaigns/own-service.toml": "what measuring your own service would cost",
+        f"catchment run {live}": "live: what 13,000 probes just measured of K-root; no key, no credits (Internet)",
+        f"catchment show {after} --by country": "the same by country, or by asn, continent, verdict",
+        f"catchment show {after} --sites observed": "the nearest of the sites that are still there",
+        f"catchment compare {before} {after} --by continent": "whom the fire hit",
+        f"catchment map {before} {after} --region europe -o europe.svg": "a closer look",
+        f"catchment plan {shlex.quote(str(out / 'before.toml'))}": "what a campaign would cost on RIPE Atlas",
     }
     return {
-        "files": [{"file": str(file), "what": what} for file, what in files.items()],
+        "files": [{"file": str(out / name), "what": what} for name, what in files.items()],
         "next": [{"command": command, "what": what} for command, what in commands.items()],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import measure
 from catchment.model import Target, Window
-from catchment.observe import Reading, Rejected, ResultFile, observe, sniff
+from catchment.observe import Reading, Rejected, ResultFile, observe, sniff, write_nothing
 from catchment.services import bundled_service, find_service, service_names
 from catchment.workflow.loading import bounded, view_tables, workbench
 
@@ -89,23 +90,46 @@ def import_results(
 def derive(path: Path, *, service: str | None = None, progress: Progress = lambda *_: None) -> Imported:
     """Rebuild every table of a stored run from its raw results, with its own services or another version of one."""
     header = store.read_header(path)
-    store.check_collected(path)
-    if service is not None:
+    with store.locked(path):
+        store.check_collected(path)
+        if service is None:
+            return rebuild(path, header, progress)
         other = find_service(service)
         known = [held.name for held in header.services]
         if known and other.name not in known:
             raise UnknownName(f"{path} did not measure '{other.name}' but {', '.join(known)}: name a version of that")
         kept = tuple(held for held in header.services if held.name != other.name)
-        header = replace(header, services=(*kept, other))
+        return rebuild(path, replace(header, services=(*kept, other)), progress, settle=True)
+
+
+def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: bool = False) -> Imported:
+    """Rebuild every table of a run whose lock is held; if asked to settle, its targets follow from its services."""
+    accepted = store.read_accepted(path)
+    raw, unusable = store.raw_folder(path), list[Rejected]()
+    if accepted is None:
+        files = sorted(raw.iterdir())
+    else:
+        files = [file for file in (raw / name for name in store.result_files(accepted)) if _holds_something(file)]
     with workbench() as (con, temporary), store.new_tiers(path) as folder:
-        named = find_files(sorted(store.raw_folder(path).iterdir()))
-        reading, unusable = _observe(con, temporary, named, folder, header, progress)
-        if service is not None:
+        if accepted is not None and not files:
+            header = replace(header, cut=accepted.window())  # nobody reported: that is a result too
+            reading = write_nothing(con, store.part_of(folder, store.OBSERVATIONS))
+        else:
+            reading, unusable = _observe(con, temporary, find_files(files), folder, header, progress)
+        if settle:
             header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
-        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, asked=_asked(path))
+        asked = () if accepted is None else tuple(accepted.asked())
+        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, asked=asked)
         store.write_header(folder, header)
-    warnings = _warnings(reading, unusable, header, None, 0)
-    return Imported(run=path, reading=reading, targets=header.targets, warnings=tuple(warnings))
+    remarks = () if accepted is None else accepted.remarks
+    warnings = (*remarks, *_warnings(reading, unusable, header, None, 0))
+    return Imported(run=path, reading=reading, targets=header.targets, warnings=warnings)
+
+
+def _holds_something(file: Path) -> bool:
+    """Tell whether a file of a measured run holds a result: a measurement that nobody answers has none."""
+    with gzip.open(file) as stream:
+        return stream.read(1) != b""
 
 
 def _observe(
@@ -184,11 +208,6 @@ def _judge(
     numbers = measure(con, header.services, header.targets, window)
     store.write_rejected(folder, [asdict(entry) for entry in (*unusable, *reading.named)])
     store.write_metrics(folder, {**numbers, "input": _input(reading, unusable)})
-
-
-def _asked(path: Path) -> list[Asked]:
-    accepted = store.read_accepted(path)
-    return [] if accepted is None else list(accepted.asked())
 
 
 def _input(reading: Reading, unusable: list[Rejected]) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import datetime
 import secrets
+import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -21,20 +23,21 @@ import catchment
 from catchment import store
 from catchment.campaign import Campaign, VantagePoints
 from catchment.engine import parts
-from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed
+from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
 from catchment.importers import probes_in, write_asked
+from catchment.metrics import iso_time
 from catchment.model import Window
 from catchment.platforms.atlas.client import PlatformUnsure
-from catchment.platforms.atlas.collecting import collect
+from catchment.platforms.atlas.collecting import LATE_S, collect, why_incomplete
 from catchment.platforms.atlas.scheduling import Measurement, adopt, reuse, schedule
 from catchment.platforms.atlas.selecting import choose, describe, works
 from catchment.platforms.connecting import Platform, connect
 from catchment.store import Accepted, Header, Stage
-from catchment.workflow.importing import Imported, Progress, derive
+from catchment.workflow.importing import Imported, Progress, rebuild
 from catchment.workflow.loading import workbench
 from catchment.workflow.planning import check_limits, estimate_plan, load_plan
 
-_CHOSEN, _SCHEDULED, _COLLECTED = 0.1, 0.15, 0.8  # how much of the whole is done after each stage
+_SCHEDULED, _COLLECTED = 0.15, 0.8  # how much of the whole is done after each stage
 _REUSED_S = 900
 
 
@@ -59,7 +62,7 @@ def run_campaign(
     header = Header(
         campaign=campaign.name,
         platform=campaign.platform,
-        created=_iso(start),
+        created=iso_time(start) or "",
         catchment=catchment.__version__,
         services=tuple(services),
         targets=tuple(targets),
@@ -67,10 +70,10 @@ def run_campaign(
         plan=campaign,
     )
     made = store.begin_run(path, header)
-    ready = connect(campaign, services, environ=environ, clock=clock, sleep=sleep, journal=store.journal_file(path))
-    with _kept_if_accepted(path, made), ready as platform:
-        _measure(path, header, platform, progress)
-    return _derive(path, progress)
+    with store.locked(path), _kept_if_accepted(path, made):
+        if campaign.sandbox.topology is not None:
+            shutil.copyfile(campaign.sandbox.topology, store.topology_file(path))
+        return _go_on(path, header, environ, clock, sleep, progress)
 
 
 def resume_run(
@@ -87,21 +90,34 @@ def resume_run(
         raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {path}` rebuilds its tables")
     if store.is_complete(path):
         raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
-    accepted = store.read_accepted(path)
-    if accepted is None or accepted.stage is not Stage.COLLECTED:
-        journal = store.journal_file(path)
-        ready = connect(header.plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal)
-        with _kept_if_accepted(path), ready as platform:
-            _measure(path, header, platform, progress)
-    return _derive(path, progress)
+    with store.locked(path), _kept_if_accepted(path):
+        return _go_on(path, header, environ, clock, sleep, progress)
 
 
-def _measure(path: Path, header: Header, platform: Platform, progress: Progress) -> None:
+def _go_on(
+    path: Path,
+    header: Header,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    progress: Progress,
+) -> Imported:
+    """Do what is left to do for a run whose lock is held."""
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
+    if not store.is_collected(path, store.read_accepted(path)):
+        plan, journal = header.plan, store.journal_file(path)
+        if store.topology_file(path).exists():
+            plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
+        with connect(plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal) as platform:
+            _measure(path, header, plan, platform, progress)
+    return rebuild(path, header, _part(progress, _COLLECTED, 1))
+
+
+def _measure(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress) -> None:
     accepted = store.read_accepted(path)
     if accepted is None or accepted.stage is Stage.SCHEDULING:
-        ask = _reuse if header.plan.reuse else _schedule
-        accepted = ask(path, header, header.plan, platform, accepted, _part(progress, 0, _SCHEDULED))
+        ask = _reuse if plan.reuse else _schedule
+        accepted = ask(path, header, plan, platform, accepted, _part(progress, 0, _SCHEDULED))
     measurements = [Measurement.from_table(table) for table in accepted.measurements]
     collected = collect(
         platform.atlas,
@@ -112,13 +128,19 @@ def _measure(path: Path, header: Header, platform: Platform, progress: Progress)
         progress=_part(progress, _SCHEDULED, _COLLECTED),
         window=header.cut,
     )
-    if header.plan.reuse and header.plan.vantage_points is None:
+    if plan.reuse and plan.vantage_points is None:
         answered = sorted({probe for one in collected for probe in one.participants})
-        _write_asked(path, describe(platform.atlas, answered, progress))
+        _write_asked(path, describe(platform.atlas, answered, _part(progress, _COLLECTED, _COLLECTED)))
     if platform.write_truth is not None:
         addresses = {target.address for target in header.targets}
         platform.write_truth(store.truth_file(path), set(_asked_ids(path)), addresses)
-    store.write_accepted(path, replace(accepted, stage=Stage.COLLECTED))
+    late = [
+        why_incomplete(platform.atlas, measurement, len(one.participants))
+        for measurement, one in zip(measurements, collected, strict=True)
+        if not one.complete
+    ]
+    remarks = tuple(dict.fromkeys([*accepted.remarks, *platform.atlas.warnings, *late]))
+    store.write_accepted(path, replace(accepted, stage=Stage.COLLECTED, remarks=remarks))
 
 
 def _schedule(
@@ -130,7 +152,8 @@ def _schedule(
     if accepted is None:
         probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=_part(progress, 0, 0.6))
         asked = {af: sum(works(probe, af) for probe in probes) for af in families}
-        check_limits(estimate_plan(plan, header.targets, asked, platform.clock()))
+        limits = estimate_plan(plan, header.targets, asked, platform.clock()).limits
+        check_limits([asdict(limit) for limit in limits])
         _write_asked(path, probes)
         accepted = Accepted(tag=f"catchment-{secrets.token_hex(8)}", stage=Stage.SCHEDULING)
         store.write_accepted(path, accepted)
@@ -165,7 +188,7 @@ def _reuse(
     path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted | None, progress: Progress
 ) -> Accepted:
     """Check the measurements that are there already, and choose among their vantage points if the campaign does."""
-    measurements = reuse(platform.atlas, plan, header.targets, header.cut)
+    measurements = reuse(platform.atlas, plan, header.targets, header.cut, header.services)
     if plan.vantage_points is not None:
         families: set[int] = {target.af for target in header.targets}
         wanted = plan.vantage_points
@@ -198,20 +221,21 @@ def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
     """Remove a run that was `made` just now, if nothing was asked for it; of any other, say how to go on."""
     try:
         yield
-    except (CatchmentError, KeyboardInterrupt, OSError) as error:
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or asked_to_stop.is_set()
         accepted = store.read_accepted(path)
-        unsure = isinstance(error, PlatformUnsure | KeyboardInterrupt) and accepted is not None
+        unsure = accepted is not None and (stopped or isinstance(error, PlatformUnsure))
         if made and not unsure and (accepted is None or not accepted.measurements):
             store.discard_run(made)
+            if stopped:
+                raise Interrupted("interrupted before anything was asked for: nothing is left behind") from error
             raise
-        note = f"the run is kept: `catchment resume {path}` goes on; or remove the folder"
-        if isinstance(error, KeyboardInterrupt):
+        note = f"the run is kept: `catchment resume {shlex.quote(str(path))}` goes on; or remove the folder"
+        if stopped:
             raise Interrupted(f"interrupted; {note}") from error
-        raise PlatformFailed(f"{error}; {note}") from error
-
-
-def _derive(path: Path, progress: Progress) -> Imported:
-    return derive(path, progress=_part(progress, _COLLECTED, 1))
+        if isinstance(error, CatchmentError | OSError):
+            raise PlatformFailed(f"{error}; {note}") from error
+        raise
 
 
 def _part(progress: Progress, first: float, last: float) -> Progress:
@@ -227,10 +251,7 @@ def _free_place(campaign: Path, now: float) -> Path:
 
 
 def _reused_window(campaign: Campaign, now: float) -> Window:
+    """Return the window that is told, or a quarter of an hour that is long enough ago for its results to be there."""
     start, stop = campaign.schedule.start, campaign.schedule.stop
-    end = now if stop is None else stop.timestamp()
+    end = now - LATE_S if stop is None else stop.timestamp()
     return Window(start=end - _REUSED_S if start is None else start.timestamp(), end=end)
-
-
-def _iso(now: float) -> str:
-    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

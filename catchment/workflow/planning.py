@@ -8,34 +8,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from catchment.campaign import Campaign, CampaignTarget, VantagePoints, load_campaign
+from catchment.campaign import Campaign, CampaignTarget, PlatformName, VantagePoints, load_campaign
 from catchment.errors import InvalidFile, UnknownName
 from catchment.metrics import Numbers
 from catchment.model import Service, Target
 from catchment.platforms.atlas.costs import Plan, estimate
+from catchment.platforms.connecting import simulate
 from catchment.services import find_service
 
 
 def plan_campaign(file: Path, *, now: float | None = None) -> Numbers:
-    """Return what a run of a campaign would ask for and cost, as `plan --json` prints it. Needs no key, no network."""
-    campaign, _, targets = load_plan(file)
+    """Return what a run of a campaign would ask for and cost, as `plan --json` prints it. Needs no key, no network.
+
+    Raises CatchmentError where a run could not even begin.
+    """
+    campaign, services, targets = load_plan(file)
+    if campaign.platform is PlatformName.SANDBOX:
+        simulate(campaign.sandbox, services, targets)
+    now = time.time() if now is None else now
+    if campaign.schedule.start is not None and not campaign.reuse and campaign.schedule.start.timestamp() < now:
+        raise InvalidFile(f"{file}: key 'schedule.start': {campaign.schedule.start} is past: choose a time to come")
+    probes = 0 if campaign.reuse else _most_probes(campaign)
+    plan = asdict(estimate_plan(campaign, targets, probes, now))
+    summary = _summary(plan)
     if campaign.reuse:
-        reused = [{"id": number, "results": None, "credits": 0} for number in campaign.reuse]
-        nothing = Plan(probes=0, measurements=(), results=0, credits=0, results_per_day=0, credits_per_day=0, limits=())
-        return {
-            "campaign": campaign.name,
-            "platform": campaign.platform.value,
-            **asdict(nothing),
-            "measurements": reused,
-            "summary": "reads what runs already: no key, no credits",
-        }
-    plan = estimate_plan(campaign, targets, _most_probes(campaign), time.time() if now is None else now)
-    return {
-        "campaign": campaign.name,
-        "platform": campaign.platform.value,
-        **asdict(plan),
-        "summary": _summary(plan),
-    }
+        nothing = dict.fromkeys(("kind", "target", "af", "query", "probes", "results"))
+        free = {"credits": 0, "results_per_day": 0, "credits_per_day": 0}
+        plan["measurements"] = [{"id": number, **nothing, **free} for number in campaign.reuse]
+        summary = "reads what runs already: no key, no credits"
+    else:
+        plan["measurements"] = [{"id": None, **measurement} for measurement in plan["measurements"]]
+    return {"campaign": campaign.name, "platform": campaign.platform.value, **plan, "summary": summary}
 
 
 def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | Mapping[int, int], now: float) -> Plan:
@@ -43,14 +46,14 @@ def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | M
     return estimate(targets, campaign.queries, campaign.schedule, budget=campaign.budget, probes=probes, now=now)
 
 
-def check_limits(plan: Plan) -> None:
-    """Raise InvalidFile where a plan exceeds a limit or the campaign's own budget, by how much and what to lower."""
-    for limit in plan.limits:
-        if not limit.ok:
-            much = "without end" if limit.value is None else f"{limit.value:,.0f}"
+def check_limits(limits: Sequence[Numbers]) -> None:
+    """Raise InvalidFile where a limit or the campaign's own budget is exceeded, by how much and what to lower."""
+    for limit in limits:
+        if not limit["ok"]:
+            much = "without end" if limit["value"] is None else f"{limit['value']:,.0f}"
             raise InvalidFile(
-                f"the campaign comes to {much} {limit.name}, of which {limit.limit:,} are allowed: lower the count of "
-                "vantage points, the queries or the schedule, or raise the budget; nothing was asked for"
+                f"the campaign comes to {much} {limit['name']}, of which {limit['limit']:,} are allowed: lower the "
+                "count of vantage points, the queries or the schedule, or raise the budget; nothing was asked for"
             )
 
 
@@ -60,10 +63,8 @@ def _most_probes(campaign: Campaign) -> int:
     return len(wanted.ids) if only_ids else max(wanted.count, len(wanted.ids))
 
 
-def _summary(plan: Plan) -> str:
-    if plan.results is None or plan.credits is None:
-        return f"{plan.results_per_day:,} results and {plan.credits_per_day:,} credits a day, until it is stopped"
-    return f"{plan.probes:,} vantage points, {plan.results:,} results, {plan.credits:,} credits"
+def _summary(plan: Numbers) -> str:
+    return f"{plan['probes']:,} vantage points, {plan['results']:,} results, {plan['credits']:,} credits"
 
 
 def load_plan(file: Path) -> tuple[Campaign, list[Service], list[Target]]:
@@ -74,7 +75,10 @@ def load_plan(file: Path) -> tuple[Campaign, list[Service], list[Target]]:
     resolved = tuple(
         CampaignTarget(service=target.service or "", af=target.af, address=target.address) for target in targets
     )
-    services = {service.name: service for _, service in found}
+    services: dict[str, Service] = {}
+    for _, service in found:
+        if services.setdefault(service.name, service) != service:
+            raise InvalidFile(f"{file}: two different services are called '{service.name}': rename one of them")
     return replace(campaign, targets=resolved), list(services.values()), list(dict.fromkeys(targets))
 
 
@@ -88,6 +92,8 @@ def _address(wanted: CampaignTarget, service: Service, file: Path) -> str:
         address = str(ipaddress.ip_address(wanted.address))
     except ValueError as error:
         raise InvalidFile(f"{file}: key 'targets': '{wanted.address}' is not an IPv4 or IPv6 address") from error
+    if Target(service=None, address=address).af != wanted.af:
+        raise InvalidFile(f"{file}: key 'targets': {address} is no IPv{wanted.af} address: mend `af` or `address`")
     if address not in [entry.address for entry in service.addresses]:
         known = ", ".join(entry.address for entry in service.addresses)
         raise UnknownName(f"{file}: {wanted.address} is no address of '{service.name}', which has {known}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,8 @@ from catchment.errors import InvalidFile
 from catchment.metrics import Numbers
 from catchment.model import Service
 from catchment.platforms.atlas.keys import VARIABLES, find_key
-from catchment.platforms.connecting import CA_FILE, SERVER, build_topology
+from catchment.platforms.connecting import CA_FILE, SERVER, SPEED, build_topology, simulate
 from catchment.platforms.sandbox import open_sandbox
-from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import write_topology
 from catchment.services import bundled_service, service_names
 from catchment.workflow.planning import load_plan
@@ -31,16 +31,14 @@ def serve_sandbox(
     is never told. Raises PlatformFailed where the port is in use.
     """
     sandbox, services = _sandbox_of(campaign)
-    measured = [service.name for service in services]
-    topology = build_topology(sandbox, services)
-    internet = Internet(topology, seed=sandbox.seed, changes=sandbox.changes, measured=measured)
+    internet = simulate(sandbox, services)
     given = find_key(environ)
     key = secrets.token_hex(16) if given is None else given.value
     folder.mkdir(parents=True, exist_ok=True)
     with open_sandbox(
         internet, start=time.time(), speed=speed, services=services, folder=folder, port=port, key=key
     ) as served:
-        key_file = folder / "key"
+        key_file = folder / f"key-{served.server.rpartition(':')[2]}"
         key_file.unlink(missing_ok=True)
         key_file.touch(mode=0o600)
         key_file.write_text(key + "\n", encoding="ascii")
@@ -52,8 +50,9 @@ def serve_sandbox(
             "services": [service.name for service in services],
             "environment": {
                 SERVER: served.server,
-                CA_FILE: str(Path(served.ca_file).absolute()),
-                VARIABLES[0]: f"$(cat {key_file.absolute()})",
+                CA_FILE: shlex.quote(str(Path(served.ca_file).absolute())),
+                SPEED: f"{speed:g}",
+                VARIABLES[0]: f"$(cat {shlex.quote(str(key_file.absolute()))})",
             },
         }
 

@@ -30,7 +30,8 @@ _FORMS = {"dns": Dns, "ping": Ping, "traceroute": Traceroute}
 class Atlas:
     """The RIPE Atlas API at one endpoint. Every method raises PlatformFailed, with one line that says what to do.
 
-    `sleep` waits between tries, `random` (0 to 1) spreads them, `timeout_s` is for connecting and for each read.
+    `sleep` waits between tries, `random` (0 to 1) spreads them, `timeout_s` is for connecting and for each read;
+    `heard` is told the server's time whenever it answers.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class Atlas:
         sleep: Callable[[float], None],
         random: Callable[[], float] = _random.random,
         timeout_s: tuple[float, float] = (5.0, 60.0),
+        heard: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.endpoint = endpoint
-        self._session = Session(endpoint, sleep=sleep, random=random, timeout_s=timeout_s)
+        self._session = Session(endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard)
 
     def __enter__(self) -> Atlas:
         return self

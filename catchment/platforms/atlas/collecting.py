@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catchment.errors import PlatformFailed
 from catchment.model import Window
 from catchment.platforms.atlas.client import Atlas, Refused, StreamBroken
 from catchment.platforms.atlas.costs import ONE_OFF_SPREAD_S
+from catchment.platforms.atlas.failures import clean
 from catchment.platforms.atlas.scheduling import Measurement
 
 LATEST_RESULT_S = 300
 """How long after its turn a probe's result is waited for. Most come within 10 s; a traceroute through silent routers
 has taken 141 s; probes that were offline report when they are back, which nobody waits for."""
+
+LATE_S = 120
+"""How long after a window results still come in: RIPE Atlas has taken 72 s from the time of a result to its store."""
 
 ENOUGH = 0.95
 """With this share of the probes, one more look that brings nothing new ends the waiting."""
@@ -35,7 +40,7 @@ _PROBE = re.compile(rb'"prb_id"\s*:\s*(\d+)')
 class Collected:
     """What came of one measurement: its file (NDJSON, gzip), how many results, and which probes sent them.
 
-    Not `complete` is one whose deadline passed before enough had answered, or that has no end.
+    Not `complete` is one whose deadline passed before enough had answered.
     """
 
     measurement: int
@@ -63,7 +68,8 @@ def collect(
 ) -> list[Collected]:
     """Wait for each measurement and fetch its results to `folder`/<id>.ndjson.gz; of the window only, if one is given.
 
-    Raises PlatformFailed; then the files of those before are there, whole, and of this one there is none.
+    A file that is there already is whole, and is not fetched again. Raises PlatformFailed; then the files of those
+    before are there, whole, and of this one there is none.
     """
     collected = []
     for number, measurement in enumerate(measurements):
@@ -79,8 +85,11 @@ def collect(
         # Hidden, so that nobody takes for a result what is not whole.
         unfinished = folder / f".{file.name}.unfinished"
         try:
-            look, complete = waiting.until_done(unfinished)
-            unfinished.replace(file)
+            if file.exists():
+                look, complete = _read_again(file), True
+            else:
+                look, complete = waiting.until_done(unfinished)
+                unfinished.replace(file)
         finally:
             unfinished.unlink(missing_ok=True)
         collected.append(
@@ -94,6 +103,17 @@ def collect(
         )
         tell(f"{look.results} results of {len(look.participants)} probes", 1.0)
     return collected
+
+
+def why_incomplete(atlas: Atlas, measurement: Measurement, answered: int) -> str:
+    """Say of a measurement whose deadline has passed how many answered, and what the API says of it."""
+    status = atlas.get(f"/measurements/{measurement.id}/").get("status")
+    name = clean(status.get("name") if isinstance(status, dict) else status, longest=40)
+    asked = "" if measurement.probes is None else f" of {len(measurement.probes)}"
+    return (
+        f"measurement {measurement.id} ({measurement.kind.value} {measurement.target}): {answered}{asked} vantage "
+        f"points answered before the deadline; its status is '{name}'"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +132,15 @@ class _Waiting:
 
         The API's own status is not asked: it lags behind the results, and says nothing of how many came.
         """
+        stop = self.measurement.stop
         if self.measurement.reused:
-            self.until(self.measurement.stop, "the window ends")
+            self.until(None if stop is None else stop + LATE_S, "the window ends")
             return self.fetch(file), True
         if self.measurement.interval_s is None:
             return self.until_answered(file)
-        if self.measurement.stop is None:
-            return self.fetch(file), False
-        self.until(self.measurement.stop + LATEST_RESULT_S, "it ends")
+        if stop is None:
+            raise PlatformFailed(f"measurement {self.measurement.id} has no end, and so no last result: stop it")
+        self.until(stop + LATEST_RESULT_S, "it ends")
         return self.fetch(file), True
 
     def until(self, time: float | None, what: str, most: float = 1.0) -> None:
@@ -193,6 +214,12 @@ class _Waiting:
         start = own.start if self.window.start is None else self.window.start
         end = own.end if self.window.end is None else self.window.end
         return None if start is None else math.ceil(start), None if end is None else math.ceil(end) - 1
+
+
+def _read_again(file: Path) -> _Look:
+    with gzip.open(file) as lines:
+        found = [_PROBE.search(line) for line in lines]
+    return _Look(results=len(found), participants=frozenset(int(probe[1]) for probe in found if probe is not None))
 
 
 def _write_lines(file: Path, lines: Iterator[bytes]) -> _Look:

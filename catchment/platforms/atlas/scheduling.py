@@ -10,7 +10,7 @@ from typing import Any
 
 from catchment.campaign import Campaign, Query
 from catchment.errors import PlatformFailed, UnknownName
-from catchment.model import AddressFamily, Kind, Target, Window
+from catchment.model import AddressFamily, Kind, Service, Target, Window
 from catchment.platforms.atlas.client import Atlas, Refused
 from catchment.platforms.atlas.costs import PACKETS, SIZE_BYTES, Limits, times
 from catchment.platforms.atlas.failures import clean
@@ -26,8 +26,9 @@ LISTED_AFTER_S = 120
 """After so long a new measurement is taken to stand in the API's lists; how long it takes is not documented."""
 
 _TAG = "catchment"
+_MOST_OF_A_RUN = 1000
 _UDP_PAYLOAD_BYTES = 1232  # DNS flag day 2020: fits every path without fragments
-_NSID_CLASSES = {"IN", "CHAOS"}
+_CHAOS = {"CHAOS", "CH"}
 _LONGEST_DESCRIPTION = 250
 
 
@@ -165,9 +166,16 @@ def definition(campaign: Campaign, target: Target, query: Query, run_tag: str, p
 def adopt(atlas: Atlas, run_tag: str, *, sleep: Callable[[float], None]) -> list[Measurement]:
     """Return the measurements that carry a run's tag, once new ones had time to appear in the API's lists."""
     sleep(LISTED_AFTER_S)
-    ids = sorted({int(entry["id"]) for entry in atlas.pages("/measurements/", tags=run_tag)})
+    ids = set()
+    for entries, count in atlas.batches("/measurements/", tags=run_tag):
+        if count > _MOST_OF_A_RUN:  # the API ignores some filters, with no more than a warning; it has 200 million
+            raise PlatformFailed(
+                f"{atlas.endpoint.server}: lists {count} measurements for the tag '{run_tag}', so it heeds no tag: "
+                "look for them there by hand, and remove the run"
+            )
+        ids |= {int(entry["id"]) for entry in entries}
     adopted = []
-    for number in ids:
+    for number in sorted(ids):
         found = atlas.get(f"/measurements/{number}/")
         measurement = _read(atlas, number, found)
         part = next((tag for tag in map(str, found.get("tags") or ()) if tag.startswith(f"{run_tag}-")), None)
@@ -176,12 +184,16 @@ def adopt(atlas: Atlas, run_tag: str, *, sleep: Callable[[float], None]) -> list
     return adopted
 
 
-def reuse(atlas: Atlas, campaign: Campaign, targets: Sequence[Target], window: Window) -> list[Measurement]:
+def reuse(
+    atlas: Atlas, campaign: Campaign, targets: Sequence[Target], window: Window, services: Sequence[Service] = ()
+) -> list[Measurement]:
     """Return the measurements that a campaign reuses, for what they measured in the window.
 
-    Each is trusted only after its own metadata says that it asks one of the targets, and (DNS) for an identity. Raises
+    Each is trusted only after its own metadata says that it asks one of the targets, and (DNS) for an identity. Where
+    the metadata hold a name in place of an address, the services' own list of built-in measurements decides. Raises
     UnknownName where it does not or is not there, and PlatformFailed.
     """
+    listed = {entry.id: service.name for service in services for entry in service.measurements}
     reused = []
     for number in campaign.reuse:
         try:
@@ -193,6 +205,9 @@ def reuse(atlas: Atlas, campaign: Campaign, targets: Sequence[Target], window: W
         measurement = _read(atlas, number, found)
         addresses = _addresses(found)
         target = next((one for one in targets if ipaddress.ip_address(one.address) in addresses), None)
+        if not addresses and number in listed:
+            of_service = (listed[number], measurement.af)
+            target = next((one for one in targets if (one.service, one.af) == of_service), None)
         if target is None or target.af != measurement.af:
             known = ", ".join(one.address for one in targets)
             asked = clean(found.get("target_ip") or found.get("target"), longest=80)
@@ -242,7 +257,8 @@ def _read(atlas: Atlas, number: int, found: Any) -> Measurement:
     if str(kind) not in set(Kind) or af not in {4, 6}:
         what = clean(kind, longest=40)
         raise UnknownName(f"{atlas.endpoint.server}: measurement {number} is '{what}', not dns, ping or traceroute")
-    asks_identity = found.get("query_class") == "CHAOS" and found.get("query_type") == "TXT"
+    query_class = str(found.get("query_class")).upper()
+    asks_identity = query_class in _CHAOS and str(found.get("query_type")).upper() == "TXT"
     name = str(found.get("query_argument") or "").rstrip(".").lower()
     interval, start, stop = found.get("interval"), found.get("start_time"), found.get("stop_time")
     addresses = _addresses(found)
@@ -252,7 +268,7 @@ def _read(atlas: Atlas, number: int, found: Any) -> Measurement:
         target=str(addresses[0]) if addresses else clean(found.get("target"), longest=80),
         af=af,
         query=name if kind == Kind.DNS and asks_identity and name in IDENTITY_QUERIES else None,
-        nsid=bool(found.get("set_nsid_bit")) and found.get("query_class") in _NSID_CLASSES,
+        nsid=bool(found.get("set_nsid_bit")) and query_class in {"IN", *_CHAOS},
         probes=None,
         start=float(start) if isinstance(start, int | float) else 0.0,
         stop=float(stop) if isinstance(stop, int | float) else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
@@ -48,11 +47,12 @@ def choose(
             f"{len(left_out)} of the probes named are left out (not connected, or tags do not fit): {_some(left_out)}"
         )
     others: dict[int, Probe] = {}
-    for source, af in itertools.product(_sources(wanted, families), sorted(families)):
+    for af in sorted(families):
         tags = [WORKS[af], *wanted.include_tags]
-        for probe in _listed(atlas, connected | {"tags": tags} | source, progress):
-            if probe["id"] not in named and _fits(probe, frozenset(tags), narrowed[1]):
-                others[probe["id"]] = probe
+        for source in _sources(wanted, af):
+            for probe in _listed(atlas, connected | {"tags": tags} | source, progress):
+                if probe["id"] not in named and _fits(probe, frozenset(tags), narrowed[1]):
+                    others[probe["id"]] = probe
     drawn = sorted(others, key=lambda number: _rank(seed, number))[: max(0, wanted.count - len(named))]
     chosen = named | {number: others[number] for number in drawn}
     if not chosen:
@@ -74,13 +74,12 @@ def works(probe: Probe, af: int) -> bool:
     return WORKS[af] in _tags(probe)
 
 
-def _sources(wanted: VantagePoints, families: Set[int]) -> Iterator[dict[str, Any]]:
+def _sources(wanted: VantagePoints, af: int) -> Iterator[dict[str, Any]]:
     """Yield the filters whose probes add up; the area counts only where nothing else is named."""
     if wanted.countries:
         yield {"country_code__in": [_country(code) for code in wanted.countries]}
     if wanted.asns:
-        for af in sorted(families):
-            yield {f"asn_v{af}__in": wanted.asns}
+        yield {f"asn_v{af}__in": wanted.asns}
     if wanted.countries or wanted.asns or wanted.ids:
         return
     if wanted.area.upper() == _EVERYWHERE:

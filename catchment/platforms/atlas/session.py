@@ -6,6 +6,7 @@ here they get all three. Streams go through the same session, because cousteau h
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import ipaddress
 import json
@@ -125,7 +126,8 @@ class Question:
 class Session:
     """Connections to one endpoint. `sleep` waits between tries, `random` (0 to 1) spreads them.
 
-    `timeout_s` is for connecting and for each read. `warnings` collects the API's remarks on answers that were good.
+    `timeout_s` is for connecting and for each read. `heard` is told the server's time whenever it answers. `warnings`
+    collects the API's remarks on answers that were good.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Session:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         timeout_s: tuple[float, float],
+        heard: Callable[[float], None],
     ) -> None:
         self.endpoint = endpoint
         self.warnings: list[str] = []
@@ -145,6 +148,7 @@ class Session:
         self._http.trust_env = not endpoint.is_loopback
         # Without an `auth` of its own, requests lets a line of ~/.netrc replace the key.
         self._http.auth = lambda request: request
+        self._http.hooks["response"].append(lambda response, **_: _tell_time(response, heard))
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -273,3 +277,8 @@ def _retry_after_s(response: requests.Response) -> float | None:
         return max(0.0, (until - now).total_seconds())
     except (ValueError, TypeError):  # no date, or one with and one without a time zone
         return None
+
+
+def _tell_time(response: requests.Response, heard: Callable[[float], None]) -> None:
+    with contextlib.suppress(TypeError, ValueError):  # no date, or none that can be read
+        heard(email.utils.parsedate_to_datetime(response.headers.get("Date", "")).timestamp())

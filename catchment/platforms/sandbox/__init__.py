@@ -79,7 +79,8 @@ def open_sandbox(  # noqa: PLR0913  (all of them settings with a usual value)
         lags=lags,
         journal=past,
     )
-    with serving(api, folder=folder, port=port) as server:
+    with serving(api, folder=folder, port=port, now=clock.now) as server:
+        api.ledger.begin()  # not before: a port that cannot be had must leave no journal
         yield Sandbox(
             server=server.address,
             ca_file=server.ca_file,

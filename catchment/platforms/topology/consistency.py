@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
+from catchment.model import AddressFamily
 from catchment.platforms.topology.elements import (
     AnycastService,
     AnycastSite,
@@ -37,7 +38,8 @@ def contradictions(topology: Topology) -> Iterator[str]:
     for vantage in topology.vantage_points:
         yield from _of_vantage_point(vantage, codes, networks)
     yield from _of_interceptors(topology)
-    circle = _circle_of_providers(topology)
+    # One may sell the other IPv4 and buy IPv6 of it: only within a family is that a circle.
+    circle = _circle_of_providers(topology, 4) or _circle_of_providers(topology, 6)
     if circle:
         names = " → ".join(f"AS {asn}" for asn in circle)
         yield f"key 'links': {names} are each other's providers in a circle: turn one of these links round"
@@ -63,10 +65,14 @@ def _of_links(topology: Topology, networks: dict[int, Network]) -> Iterator[str]
         here = f"key 'links': number {number} (AS {link.near} to AS {link.far})"
         if link.near == link.far:
             yield f"{here} ends where it begins: name two networks"
-        if link.delay_ms is not None and link.delay_ms < 0:
-            yield f"{here} has a negative delay_ms: leave it out, and the distance decides"
+        yield from _delay(here, link.delay_ms)
         for asn, code in ((link.near, link.near_place), (link.far, link.far_place)):
             yield from _router(here, asn, code, networks)
+
+
+def _delay(here: str, delay_ms: float | None) -> Iterator[str]:
+    if delay_ms is not None and delay_ms < 0:
+        yield f"{here} has a negative delay_ms: leave it out, and the distance decides"
 
 
 def _router(here: str, asn: int, code: str, networks: dict[int, Network]) -> Iterator[str]:
@@ -98,10 +104,11 @@ def _of_site(here: str, site: AnycastSite, codes: set[str], networks: dict[int, 
         yield f"{here} is not on Earth: mend its latitude or longitude"
     if not site.identities:
         yield f"{here} has no servers: name at least one in 'identities'"
-    if not site.upstreams:
+    if site.announced and not site.upstreams:
         yield f"{here} has no upstreams: name a network through which it announces, or set announced = false"
     for upstream in site.upstreams:
         yield from _router(here, upstream.asn, upstream.place, networks)
+        yield from _delay(here, upstream.delay_ms)
         if upstream.prepend < 0:
             yield f"{here}: 'prepend' is negative: 0 is the shortest"
 
@@ -122,6 +129,8 @@ def _of_vantage_point(vantage: VantagePoint, codes: set[str], networks: dict[int
         yield f"{here}: said_latitude and said_longitude go together: give both or none"
     if said[0] is not None and said[1] is not None and not _on_earth(said[0], said[1]):
         yield f"{here} says that it is not on Earth: mend said_latitude or said_longitude"
+    if vantage.placeless and (*said, vantage.said_country) != (None, None, None):
+        yield f"{here} is placeless, and yet says where it is: leave out placeless or what begins with said_"
     if vantage.trouble is Trouble.MISLOCATED and said[0] is None:
         yield f"{here} is mislocated: give said_latitude and said_longitude, where it says it is"
     if vantage.trouble is Trouble.FLAPPING and vantage.second_asn is None:
@@ -137,11 +146,11 @@ def _of_interceptors(topology: Topology) -> Iterator[str]:
     yield from _twice("interceptors", "vantage point", caught)
 
 
-def _circle_of_providers(topology: Topology) -> list[int]:
+def _circle_of_providers(topology: Topology, af: AddressFamily) -> list[int]:
     """Return networks of which each is a customer of the next, the first again at the end; empty if there are none."""
     providers: dict[int, list[int]] = {}
     for link in topology.links:
-        if link.relation is Relation.PROVIDER:
+        if link.relation is Relation.PROVIDER and link.af in {None, af}:
             providers.setdefault(link.near, []).append(link.far)
     finished: set[int] = set()
     for start, bought in providers.items():

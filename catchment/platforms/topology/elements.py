@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from catchment.model import AddressFamily
+
 _FORBID_UNKNOWN = {"extra": "forbid"}
 
 
@@ -20,7 +22,8 @@ class TieBreak(StrEnum):
     """What decides between routes of one preference and length.
 
     `nearest-exit` (hot potato) leaves a network where the packet is now; `lowest-id` takes the neighbour with the
-    lowest AS number, as routers of one place do.
+    lowest AS number, as routers of one place do. Sites behind one network at one place, equal in all else, are decided
+    by their code, the first in the order of the alphabet: who numbers routers gives the lowest id to the first code.
     """
 
     NEAREST_EXIT = "nearest-exit"
@@ -77,7 +80,8 @@ class Network:
 class Link:
     """A cable between two networks: `relation` says what `far` is to `near`. Networks may have several.
 
-    `delay_ms` is one way; None lets the distance between the two places decide.
+    `delay_ms` is one way; None lets the distance between the two places decide. `af` is the address family for which
+    the two speak BGP there; None is both.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -88,11 +92,16 @@ class Link:
     near_place: str
     far_place: str
     delay_ms: float | None = None
+    af: AddressFamily | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """A network through which a site announces the service, and how often the site prepends its AS there."""
+    """A network through which a site announces the service, and how often the site prepends its AS there.
+
+    `delay_ms` is one way, from the network's router to the site; None lets the distance decide. `af` is the address
+    family that is announced there; None is both.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
@@ -100,6 +109,8 @@ class Upstream:
     relation: Relation
     place: str
     prepend: int = 0
+    delay_ms: float | None = None
+    af: AddressFamily | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +164,9 @@ class Interceptor:
 class VantagePoint:
     """A probe: where it is, where it says it is, in which network, and what is wrong with it.
 
-    A `placeless` one tells nobody where it is. `second_asn` is the other upstream of a flapping one, `last_mile_ms` the
-    round trip to its network's router at `place`.
+    A `placeless` one tells nobody where it is. `second_asn` is the other upstream of a flapping one. `last_mile_ms` is
+    the whole round trip to its network's router at `place`: the line, and the distance to `latitude`, `longitude`. Only
+    where the network has no router there, the cable to its nearest one is added.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN

@@ -1,9 +1,13 @@
-"""Topology files: TOML that a person can read and change, one line for each place, network, link and vantage point."""
+"""Topology files: TOML that a person can read and change, one line for each place, network, link and vantage point.
+
+The position of a vantage point or a site (`latitude` and `longitude`) and a vantage point's `country` may be left out:
+they are those of its place. A `last_mile_ms` that is left out is 5 ms.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from pathlib import Path
@@ -12,13 +16,17 @@ from typing import Any
 from catchment.campaign import check, read_toml
 from catchment.errors import InvalidFile
 from catchment.platforms.topology.consistency import contradictions
-from catchment.platforms.topology.elements import AnycastService, Topology
+from catchment.platforms.topology.elements import AnycastService, AnycastSite, Place, Topology, VantagePoint
 
+_POSITION = ("latitude", "longitude")
+_LAST_MILE_MS = 5.0
+# Of a place that is not there, the complaint is better than one that a latitude is missing.
+_NOWHERE = {"latitude": 0.0, "longitude": 0.0, "country": ""}
 _COMMENTS = {
     "places": "Towns, by the code of their airport.",
     "networks": "Autonomous systems, and the places where they have routers.",
-    "links": "Cables. relation: what `far` is to `near`. delay_ms: one way; left out, the distance decides.",
-    "vantage_points": "Probes. said_*: where one says it is. trouble: what is wrong with it.",
+    "links": "Cables. relation: what `far` is to `near`. delay_ms: one way, else by distance. af: 4 or 6, else both.",
+    "vantage_points": "Probes, at their place or near it. said_*: where one says it is. trouble: what is wrong.",
     "interceptors": "Boxes that answer DNS queries in the service's place.",
     "services": "Anycast services: which site announces through which networks.",
 }
@@ -26,11 +34,35 @@ _COMMENTS = {
 
 def load_topology(path: Path) -> Topology:
     """Read a topology file. Raises InvalidFile, which names the file, the key and what to do."""
-    topology = check(Topology, read_toml(path), path)
+    table = read_toml(path)
+    _fill_in(table)
+    topology = check(Topology, table, path)
     wrong = next(contradictions(topology), None)
     if wrong is not None:
         raise InvalidFile(f"{path}: {wrong}")
     return topology
+
+
+def _fill_in(table: dict[str, Any]) -> None:
+    """Fill in what a file leaves to the places. Tables that are none of the right form are left as they are."""
+    places = {str(place.get("code")): place for place in _tables(table, "places")}
+    sites = [site for service in _tables(table, "services") for site in _tables(service, "sites")]
+    vantage_points = _tables(table, "vantage_points")
+
+    def place_of(entry: dict[str, Any]) -> dict[str, Any]:
+        return _NOWHERE | places.get(str(entry.get("place")), {})
+
+    for entry in (*sites, *vantage_points):
+        if not entry.keys() & {*_POSITION}:
+            entry |= {key: place_of(entry)[key] for key in _POSITION}
+    for entry in vantage_points:
+        entry.setdefault("country", place_of(entry)["country"])
+        entry.setdefault("last_mile_ms", _LAST_MILE_MS)
+
+
+def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    entries = table.get(key, [])
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def write_topology(topology: Topology, path: Path) -> None:
@@ -40,24 +72,38 @@ def write_topology(topology: Topology, path: Path) -> None:
 
 def topology_text(topology: Topology) -> str:
     """Return a topology as TOML: arrays of one-line tables, defaults left out, the services last."""
+    places = {place.code: place for place in topology.places}
     lines = [f"name = {_value(topology.name)}", f"tie_break = {_value(topology.tie_break)}"]
     for key in ("places", "networks", "links", "vantage_points", "interceptors"):
-        lines += ["", f"# {_COMMENTS[key]}", *_array(key, getattr(topology, key))]
+        lines += ["", f"# {_COMMENTS[key]}", *_array(key, getattr(topology, key), places)]
     for number, service in enumerate(topology.services):
-        lines += ["", *([f"# {_COMMENTS['services']}"] if number == 0 else []), *_service(service)]
+        lines += ["", *([f"# {_COMMENTS['services']}"] if number == 0 else []), *_service(service, places)]
     return "\n".join(lines) + "\n"
 
 
-def _service(service: AnycastService) -> Iterator[str]:
+def _service(service: AnycastService, places: dict[str, Place]) -> Iterator[str]:
     yield "[[services]]"
     for key in ("name", "asn", "addresses", "answers"):
         yield f"{key} = {_value(getattr(service, key))}"
-    yield from _array("sites", service.sites)
+    yield from _array("sites", service.sites, places)
 
 
-def _array(key: str, elements: Iterable[Any]) -> Iterator[str]:
-    rows = [f"  {_value(element)}," for element in elements]
+def _array(key: str, elements: Iterable[Any], places: dict[str, Place]) -> Iterator[str]:
+    rows = [f"  {_table(element, _follows(element, places))}," for element in elements]
     yield from [f"{key} = [", *rows, "]"] if rows else [f"{key} = []"]
+
+
+def _follows(element: Any, places: dict[str, Place]) -> set[str]:
+    """Return the keys of an element that follow from its place."""
+    if not isinstance(element, (AnycastSite, VantagePoint)) or element.place not in places:
+        return set()
+    place, found = places[element.place], set[str]()
+    if (element.latitude, element.longitude) == (place.latitude, place.longitude):
+        found |= {*_POSITION}
+    if isinstance(element, VantagePoint):
+        found |= {"country"} if element.country == place.country else set()
+        found |= {"last_mile_ms"} if element.last_mile_ms == _LAST_MILE_MS else set()
+    return found
 
 
 def _value(value: Any) -> str:
@@ -73,8 +119,12 @@ def _value(value: Any) -> str:
         case tuple():
             return f"[{', '.join(_value(inner) for inner in value)}]"
         case _:
-            keys = [field.name for field in fields(value) if getattr(value, field.name) != _default(field)]
-            return f"{{ {', '.join(f'{key} = {_value(getattr(value, key))}' for key in keys)} }}"
+            return _table(value)
+
+
+def _table(element: Any, left_out: Collection[str] = ()) -> str:
+    keys = [field.name for field in fields(element) if getattr(element, field.name) != _default(field)]
+    return f"{{ {', '.join(f'{key} = {_value(getattr(element, key))}' for key in keys if key not in left_out)} }}"
 
 
 def _default(field: Any) -> Any:

@@ -21,8 +21,13 @@ from catchment.platforms.topology.towns import arc_km, between_km, earth
 _ANCHORS = 0.06
 _DISCONNECTED = 0.03
 _IPV6 = (0.1, 0.4, 0.75)  # a network has it for few, some or most of its customers; anchors always have it
+_SOFTWARE = 0.15
+_HARDWARE_IDS = range(1000, 63_000)
+_SOFTWARE_IDS = range(1_000_001, 1_010_000)
+_SOFTWARE_FIRMWARE = 5000  # there was none for software before it
 _FIRMWARES = {5120: 52, 5110: 14, 5100: 9, 5080: 13, 5020: 3, 5010: 2, 4790: 4, 4670: 1, 4570: 1, 4480: 1}
 _MISLOCATED_KM = 5_100.0  # by great circle, so that the ellipsoid's distance is above 5,000, too
+_QUICK_MS = 15.0
 _NEARBY_KM = 60.0
 
 _TROUBLES = {
@@ -42,6 +47,8 @@ _INTERCEPTED = {
     Interception.REPLAY: 0.0054,
 }
 _PER_INTERCEPTOR = 6
+_PLACELESS = 0.01
+_NOT_PUBLIC = 0.01
 
 
 def populate(
@@ -61,17 +68,17 @@ def populate(
         for country, share in _shares(probes, count).items()
         for network in _spread(draw, at_home[country], share)
     ]
-    ids = draw.sample(range(1000, max(60_001, 2 * len(homes) + 1000)), len(homes))
-    found = [_vantage_point(draw, home, number, ipv6[home.asn]) for home, number in zip(homes, ids, strict=True)]
-    return tuple(sorted(_troubled(draw, found, networks), key=lambda vantage: vantage.id))
+    found = [_vantage_point(draw, home, ipv6[home.asn]) for home in homes]
+    found = _troubled(draw, _withdrawn(draw, _numbered(draw, found)), networks)
+    return tuple(sorted(found, key=lambda vantage: vantage.id))
 
 
 def interceptors_of(draw: random.Random, vantage_points: Sequence[VantagePoint]) -> tuple[Interceptor, ...]:
     """Return boxes of all four kinds; each answers for a handful of healthy vantage points of one network."""
-    healthy: dict[int, list[int]] = {}
+    healthy: dict[int, list[VantagePoint]] = {}
     for vantage in vantage_points:
         if _is_healthy(vantage):
-            healthy.setdefault(vantage.asn, []).append(vantage.id)
+            healthy.setdefault(vantage.asn, []).append(vantage)
     asns = sorted(healthy)
     draw.shuffle(asns)
     asns.sort(key=lambda asn: min(len(healthy[asn]), _PER_INTERCEPTOR))
@@ -80,7 +87,11 @@ def interceptors_of(draw: random.Random, vantage_points: Sequence[VantagePoint])
         wanted = math.ceil(share * len(vantage_points))
         while wanted > 0 and asns:
             asn = asns.pop()
-            caught = tuple(sorted(draw.sample(healthy[asn], min(wanted, _PER_INTERCEPTOR, len(healthy[asn])))))
+            # Behind a slow line a far site may have answered: nobody could find out about a replay.
+            ids = [one.id for one in healthy[asn] if answer is not Interception.REPLAY or one.last_mile_ms <= _QUICK_MS]
+            caught = tuple(sorted(draw.sample(ids, min(wanted, _PER_INTERCEPTOR, len(ids)))))
+            if not caught:
+                continue
             identity = f"resolver{draw.randint(1, 4)}.as{asn}.example" if answer is Interception.FOREIGN else None
             boxes.append(Interceptor(answer=answer, vantage_points=caught, identity=identity))
             wanted -= len(caught)
@@ -102,7 +113,8 @@ def _spread(draw: random.Random, networks: Sequence[Network], count: int) -> lis
     return draw.choices(networks, [1 / math.sqrt(1 + rank) for rank in range(len(networks))], k=count)
 
 
-def _vantage_point(draw: random.Random, network: Network, number: int, ipv6: float) -> VantagePoint:
+def _vantage_point(draw: random.Random, network: Network, ipv6: float) -> VantagePoint:
+    """Return a vantage point without a number."""
     hubs = [town for town in network.places if town in earth().exchanges]
     anchor = bool(hubs) and draw.random() < _ANCHORS * 1.3  # more than six in ten networks have a hub
     town = earth().places[hubs[0] if anchor else draw.choice(network.places)]
@@ -110,7 +122,7 @@ def _vantage_point(draw: random.Random, network: Network, number: int, ipv6: flo
     latitude, longitude = _around(draw, town, away_km)
     access_ms = draw.uniform(0.2, 0.7) if anchor else _access_ms(draw)
     return VantagePoint(
-        id=number,
+        id=0,
         asn=network.asn,
         place=town.code,
         latitude=latitude,
@@ -123,6 +135,36 @@ def _vantage_point(draw: random.Random, network: Network, number: int, ipv6: flo
         connected=draw.random() >= _DISCONNECTED,
         firmware=draw.choices(list(_FIRMWARES), list(_FIRMWARES.values()))[0],
     )
+
+
+def _numbered(draw: random.Random, vantage_points: Sequence[VantagePoint]) -> list[VantagePoint]:
+    """Return the vantage points with ids as RIPE Atlas gives them: those of software begin at a million."""
+    late = [firmware for firmware in _FIRMWARES if firmware >= _SOFTWARE_FIRMWARE]
+    hardware, software = (
+        iter(draw.sample(range(ids.start, max(ids.stop, ids.start + len(vantage_points))), len(vantage_points)))
+        for ids in (_HARDWARE_IDS, _SOFTWARE_IDS)
+    )
+    found = []
+    for vantage in vantage_points:
+        if not vantage.anchor and draw.random() < _SOFTWARE:
+            firmware = draw.choices(late, [_FIRMWARES[firmware] for firmware in late])[0]
+            found.append(replace(vantage, id=next(software), firmware=firmware))
+        else:
+            found.append(replace(vantage, id=next(hardware)))
+    return found
+
+
+def _withdrawn(draw: random.Random, vantage_points: Sequence[VantagePoint]) -> list[VantagePoint]:
+    """Return the vantage points, of which a few healthy ones tell nobody where they are, or that they are."""
+    found = list(vantage_points)
+    healthy = [at for at, vantage in enumerate(found) if _is_healthy(vantage)]
+    placeless, hidden = round(_PLACELESS * len(found)), round(_NOT_PUBLIC * len(found))
+    chosen = draw.sample(healthy, min(len(healthy), placeless + hidden))
+    for at in chosen[:placeless]:
+        found[at] = replace(found[at], placeless=True)
+    for at in chosen[placeless:]:
+        found[at] = replace(found[at], public=False)
+    return found
 
 
 def _access_ms(draw: random.Random) -> float:
@@ -146,7 +188,13 @@ def _around(draw: random.Random, town: Place, away_km: float) -> tuple[float, fl
 
 
 def _is_healthy(vantage: VantagePoint) -> bool:
-    return vantage.trouble is None and vantage.connected and not vantage.anchor
+    return (
+        vantage.trouble is None
+        and vantage.connected
+        and vantage.public
+        and not vantage.placeless
+        and not vantage.anchor
+    )
 
 
 def _troubled(
@@ -186,7 +234,7 @@ def _with_trouble(
 def _mislocated(draw: random.Random, vantage: VantagePoint) -> VantagePoint | None:
     """Return a vantage point that says another continent; None where nobody could find out."""
     # Far from all sites every round trip is so long that a wrong place contradicts nothing: nobody could find it.
-    if CONTINENT_OF[vantage.country] not in {"europe", "north-america"} or vantage.last_mile_ms > 15:
+    if CONTINENT_OF[vantage.country] not in {"europe", "north-america"} or vantage.last_mile_ms > _QUICK_MS:
         return None
     town = draw.choice([place for code, place in earth().places.items() if between_km(vantage.place, code) > 7_500])
     latitude, longitude = _around(draw, town, draw.uniform(2, 40))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from catchment.platforms.topology.elements import Link, Network, Relation, Topology
+from catchment.platforms.topology.ipv6 import with_families
 from catchment.platforms.topology.towns import Country, Region, between_km, earth, weighted_sample
 from catchment.platforms.topology.vantage_points import interceptors_of, populate
 
@@ -50,6 +51,7 @@ def make_world(seed: int = 1, *, vantage_points: int = 1100) -> Topology:
     bought = {(link.near, link.far) for link in links}
     links += [link for _, network in access for link in _exchange_peerings(draw, network, transits, bought)]
     networks = (*carriers, *(network for _, network in access))
+    links = with_families(draw, links, networks)
     populated = populate(draw, [network for _, network in access], networks, vantage_points)
     return Topology(
         name=f"world-{seed}",

@@ -2,6 +2,6 @@
 
 `server` speaks HTTP over TLS, `exchange` is what goes in and out, `endpoints` answers. A POST is read by `definitions`
 and `sources`, judged by `acceptance`, held by the `ledger` of `measurements` and written to the `journal`; `schedule`
-and `credits` say when its results come and what they cost, `results` and `messages` make them. `catalogue`, `listing`
-(with `parameters`), `metadata` and `probes` are what can be looked up.
+says when its results come, `results` and `messages` make them. What can be looked up is described by `metadata`,
+`probes` and `account`, narrowed by `filters` and cut into pages by `listing`; `parameters` reads queries.
 """

@@ -10,17 +10,19 @@ from http import HTTPStatus
 from typing import Any
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.api.definitions import Definition, read_definition, read_time
+from catchment.platforms.sandbox.api.definitions import Definition, known_fields, read_definition, read_time
 from catchment.platforms.sandbox.api.exchange import Problem, Refusal, exceeded, invalid
 from catchment.platforms.sandbox.api.ledger import Ledger
 from catchment.platforms.sandbox.api.measurements import ONGOING, SCHEDULED, Measurement
 from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.api.schedule import Schedule
-from catchment.platforms.sandbox.api.sources import ALL, choose, read_sources, requested
+from catchment.platforms.sandbox.api.sources import ALL, SOURCE_FIELDS, choose, read_sources, requested
 
 _DAY_S = 86_400
 _DEFAULT_INTERVAL_S = {Kind.DNS: 240, Kind.PING: 240, Kind.TRACEROUTE: 900}
 _LATE_START_S = 300  # a start that has just gone by is meant as now
+_FIELDS = frozenset({"definitions", "probes", "is_oneoff", "start_time", "stop_time", "bill_to"})
+_IGNORED = "This field is not implemented, it has been ignored."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,26 +69,30 @@ def accept(body: Any, ledger: Ledger, probes: Probes, *, now: float, limits: Lim
                 )
             )
         _check_limits(new, ledger, now, limits)
-        cost = sum(results_in_a_day(entry) * entry.credits_per_result for entry in new)
+        cost = sum(entry.results_in_a_day * entry.credits_per_result for entry in new)
         if cost > balance:
             detail = f"Your account does not have enough credits: this needs {cost:.0f}, you have {balance}."
             raise Refusal(HTTPStatus.PAYMENT_REQUIRED, detail)
         return ledger.add(new)
 
 
-def results_in_a_day(measurement: Measurement) -> float:
-    """Return how many results a measurement brings in its first day, as RIPE Atlas estimates it."""
-    schedule = measurement.schedule
-    if schedule.interval_s is None:
-        return float(len(measurement.participants))
-    lasts_s = _DAY_S if schedule.end is None else min(_DAY_S, max(0.0, schedule.end - schedule.start))
-    return len(measurement.participants) * lasts_s / schedule.interval_s
+def ignored(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a warning for each field of an accepted body that nothing reads, as RIPE Atlas words its warnings."""
+    places = [("", body, _FIELDS)]
+    places += [(f"/definitions/{at}", given, known_fields(given)) for at, given in enumerate(body["definitions"])]
+    places += [(f"/probes/{at}", given, SOURCE_FIELDS) for at, given in enumerate(body["probes"])]
+    return [
+        {"source": {"pointer": f"{place}/{_escaped(name)}"}, "detail": [_IGNORED]}
+        for place, given, known in places
+        for name in given
+        if name not in known
+    ]
 
 
 def current_results_per_day(ledger: Ledger, now: float) -> float:
     """Return the results a day of all that runs, and of the one-offs of the last day."""
     return sum(
-        results_in_a_day(found)
+        found.results_in_a_day
         for found in ledger.own()
         if (found.created > now - _DAY_S if found.is_oneoff else _runs(found, ledger, now))
     )
@@ -102,6 +108,9 @@ def _definitions(body: Mapping[str, Any]) -> tuple[list[Definition], list[Proble
         problems += found
         if definition is not None:
             definitions.append(definition)
+            if definition.interval_s is not None and (definition.is_oneoff or body.get("is_oneoff") is True):
+                pointer = f"/definitions/{number}/interval"
+                problems.append(Problem(pointer=pointer, detail="A one-off measurement has no interval."))
     return definitions, problems
 
 
@@ -156,7 +165,7 @@ def _check_limits(new: Sequence[Measurement], ledger: Ledger, now: float, limits
                 f"target: {target}."
             )
     current = current_results_per_day(ledger, now)
-    more = sum(map(results_in_a_day, new))
+    more = sum(entry.results_in_a_day for entry in new)
     if current + more > limits.results_per_day:
         raise exceeded(
             f"Executing this measurement request will increase your current ({current:.0f}) number of results by "
@@ -167,3 +176,8 @@ def _check_limits(new: Sequence[Measurement], ledger: Ledger, now: float, limits
 
 def _runs(measurement: Measurement, ledger: Ledger, now: float) -> bool:
     return measurement.status(now, ledger.lags) in (SCHEDULED, ONGOING)
+
+
+def _escaped(name: str) -> str:
+    """Return a name as a part of a JSON pointer (RFC 6901, 3)."""
+    return name.replace("~", "~0").replace("/", "~1")

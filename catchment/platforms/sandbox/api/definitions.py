@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ _QUERY_TYPES = (
 )  # fmt: skip
 _SHORTEST_INTERVAL_S = 60
 _LONGEST_SPREAD_S = 400
+_LONGEST_DESCRIPTION = 250
 _PLAIN_PAYLOAD = 512
 
 Check = Callable[[Any], Any]
@@ -108,6 +110,21 @@ def read_time(value: Any) -> int:
     raise ValueError("Enter a valid unix timestamp or ISO 8601 date and time.")
 
 
+def read_description(value: Any) -> str:
+    """Return a description. Raises ValueError where it is none, or too long."""
+    text = _text(value)
+    if len(text) > _LONGEST_DESCRIPTION:
+        raise ValueError(f"Ensure this field has no more than {_LONGEST_DESCRIPTION} characters.")
+    return text
+
+
+def known_fields(given: Any) -> frozenset[str]:
+    """Return the fields that a definition of this kind may hold; those of all kinds where its kind is unknown."""
+    kind = given.get("type") if isinstance(given, Mapping) else None
+    own = [fields for of, fields in _OF_KIND.items() if of == kind] or _OF_KIND.values()
+    return frozenset({"type", *_COMMON}.union(*own))
+
+
 def _read(
     given: Mapping[str, Any], fields: Mapping[str, tuple[Check, Any]], place: str
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -153,10 +170,13 @@ def _name(value: Any) -> str:
     return text
 
 
-def _texts(value: Any) -> list[str]:
+def _slugs(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise ValueError(f'Expected a list of items but got type "{type(value).__name__}".')
-    return [_text(entry) for entry in value]
+    for entry in value:
+        if not re.fullmatch("[a-z0-9-]+", _text(entry)):
+            raise ValueError(f'"{entry}" is not a valid tag: use the letters a to z, digits and hyphens.')
+    return value
 
 
 def _flag(value: Any) -> bool:
@@ -194,12 +214,12 @@ def _one_of(*choices: str) -> Check:
 
 
 _COMMON: dict[str, tuple[Check, Any]] = {
-    "description": (_text, _REQUIRED),
+    "description": (read_description, _REQUIRED),
     "af": (_family, _REQUIRED),
     "target": (_text, _REQUIRED),
     "interval": (_whole(_SHORTEST_INTERVAL_S, 86_400 * 30), None),
     "spread": (_whole(0, _LONGEST_SPREAD_S), None),
-    "tags": (_texts, ()),
+    "tags": (_slugs, ()),
     "is_public": (_flag, True),
     "is_oneoff": (_flag, False),
     "resolve_on_probe": (_flag, False),

@@ -14,19 +14,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from catchment.platforms.sandbox.api.acceptance import (
-    USUAL_LIMITS,
-    Limits,
-    accept,
-    current_results_per_day,
-    results_in_a_day,
-)
-from catchment.platforms.sandbox.api.catalogue import (
-    MEASUREMENT_FILTERS,
-    PROBE_FILTERS,
-    SORTABLE_MEASUREMENTS,
-    SORTABLE_PROBES,
-)
+from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits, accept, ignored
+from catchment.platforms.sandbox.api.account import credits_object, spent
+from catchment.platforms.sandbox.api.definitions import read_description, read_time
 from catchment.platforms.sandbox.api.exchange import (
     Problem,
     Refusal,
@@ -36,12 +26,19 @@ from catchment.platforms.sandbox.api.exchange import (
     json_response,
     stream_of,
 )
+from catchment.platforms.sandbox.api.filters import (
+    MEASUREMENT_FILTERS,
+    PROBE_FILTERS,
+    SORTABLE_MEASUREMENTS,
+    SORTABLE_PROBES,
+    select,
+)
 from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.ledger import Ledger
-from catchment.platforms.sandbox.api.listing import cursor_page, numbered_page, select
-from catchment.platforms.sandbox.api.measurements import ONGOING, USUAL_LAGS, BuiltInTarget, Lags, Measurement
-from catchment.platforms.sandbox.api.metadata import ON_DEMAND, measurement_object, with_fields
-from catchment.platforms.sandbox.api.parameters import form, time, vantage_points, whole_number
+from catchment.platforms.sandbox.api.listing import cursor_page, numbered_page
+from catchment.platforms.sandbox.api.measurements import USUAL_LAGS, BuiltInTarget, Lags, Measurement
+from catchment.platforms.sandbox.api.metadata import ON_DEMAND, measurement_object, read_form
+from catchment.platforms.sandbox.api.parameters import one_of, parameter, ranges, whole
 from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.api.results import SimulatedInternet
 from catchment.platforms.sandbox.clock import Clock
@@ -155,9 +152,12 @@ class Api:
     def _create(self, request: Request) -> Response:
         with self.ledger.lock:
             now = self._clock.now()
-            balance = self._balance - self._spent(now)
-            accepted = accept(request.json(), self.ledger, self._probes, now=now, limits=self._limits, balance=balance)
-        return json_response({"measurements": [measurement.id for measurement in accepted]}, HTTPStatus.CREATED)
+            balance = self._balance - spent(self.ledger, now)
+            body = request.json()
+            accepted = accept(body, self.ledger, self._probes, now=now, limits=self._limits, balance=balance)
+        content: dict[str, Any] = {"measurements": [measurement.id for measurement in accepted]}
+        warnings = ignored(body)
+        return json_response(content | ({"warnings": warnings} if warnings else {}), HTTPStatus.CREATED)
 
     def _list_measurements(self, request: Request) -> Response:
         return self._listed(request, self.ledger.listed())
@@ -166,40 +166,38 @@ class Api:
         return self._listed(request, [found for found in self.ledger.listed() if not found.is_built_in])
 
     def _listed(self, request: Request, measurements: Sequence[Measurement]) -> Response:
-        objects = [self._object(measurement, request.origin) for measurement in measurements]
+        objects = [self._object(measurement, request) for measurement in measurements]
         found, warnings = select(objects, MEASUREMENT_FILTERS, request)
         return json_response(cursor_page(found, request, warnings, SORTABLE_MEASUREMENTS))
 
     def _measurement(self, request: Request, number: int) -> Response:
-        measurement = self._find(number)
-        content = self._object(measurement, request.origin)
-        fields = request.parameters.get("fields")
-        for name in f"{fields or ''},{request.parameters.get('optional_fields', '')}".split(","):
-            if name in ON_DEMAND:
-                content[name] = ON_DEMAND[name](measurement, request.origin)
-        return json_response(with_fields(content, fields))
+        return json_response(read_form(request).show(self._object(self._find(number), request)))
 
     def _change(self, request: Request, number: int) -> Response:
         measurement, given = self._own(number), request.json()
         description = given.get("description", measurement.definition.description) if isinstance(given, dict) else None
-        if not isinstance(description, str) or not description.strip():
-            raise invalid([Problem(pointer="/description", detail="Not a valid string.")])
-        return json_response(self._object(self.ledger.describe(measurement, description), request.origin))
+        try:
+            checked = read_description(description)
+        except ValueError as error:
+            raise invalid([Problem(pointer="/description", detail=str(error))]) from error
+        return json_response(self._object(self.ledger.describe(measurement, checked), request))
 
     def _stop(self, _: Request, number: int) -> Response:
         self.ledger.stop(self._own(number))
         return Response(status=HTTPStatus.NO_CONTENT.value)
 
     def _results(self, request: Request, number: int) -> Response:
-        measurement = self._find(number)
+        measurement, now = self._find(number), self._clock.now()
+        if now < measurement.created + self.ledger.lags.results_s:
+            raise _not_found()
         results = self.ledger.results(
             measurement,
-            now=self._clock.now(),
-            since=time(request, "start"),
-            until=time(request, "stop"),
-            vantage_points=vantage_points(request, measurement),
+            now=now,
+            since=parameter(request, "start", read_time, None),
+            until=parameter(request, "stop", read_time, None),
+            vantage_points=_asked_for(request, measurement),
         )
-        return stream_of(results, form(request))
+        return stream_of(results, parameter(request, "format", _RESULTS_FORM, "json"))
 
     def _latest(self, request: Request, number: int) -> Response:
         measurement, now = self._find(number), self._clock.now()
@@ -208,59 +206,34 @@ class Api:
             self._latest_at[asked] = now
         # Results are made anew each time; those of a cached answer are the ones that had arrived when it was made.
         then = self._latest_at[asked]
-        lookback_days, versions = (
-            whole_number(request, "lookback_days", 7, 0, 16_384),
-            whole_number(request, "versions", 1, 1, 10),
-        )
+        lookback_days = parameter(request, "lookback_days", whole(0, 16_384), 7)
         results = self.ledger.latest(
             measurement,
             now=then,
             since=then - lookback_days * _DAY_S if lookback_days else None,
-            versions=versions,
-            vantage_points=vantage_points(request, measurement),
+            versions=parameter(request, "versions", whole(1, 10), 1),
+            vantage_points=_asked_for(request, measurement),
         )
-        return stream_of(results, form(request))
+        return stream_of(results, parameter(request, "format", _RESULTS_FORM, "json"))
 
     def _list_probes(self, request: Request) -> Response:
-        found, warnings = select(list(self._probes.objects.values()), PROBE_FILTERS, request)
+        # Who does not ask for `is_public` gets the public ones: the others are nobody else's to measure with.
+        either = "is_public" in request.parameters
+        probes = [probe for probe in self._probes.objects.values() if either or probe["is_public"]]
+        found, warnings = select(probes, PROBE_FILTERS, request)
         return json_response(numbered_page(found, request, warnings, SORTABLE_PROBES))
 
     def _probe(self, request: Request, number: int) -> Response:
         if number not in self._probes.objects:
             raise _not_found()
-        return json_response(with_fields(self._probes.objects[number], request.parameters.get("fields")))
+        return json_response(read_form(request).show(self._probes.objects[number]))
 
     def _credits(self, request: Request) -> Response:
-        now = self._clock.now()
-        own = self.ledger.own()
-        delivered = {found.id: self.ledger.delivered(found, now) for found in own}
-        before = {found.id: self.ledger.delivered(found, now - _DAY_S) for found in own}
-        running = [found for found in own if self.ledger.status(found) == ONGOING and not found.is_oneoff]
-        daily = int(sum(results_in_a_day(found) * found.credits_per_result for found in running))
-        balance = self._balance - self._spent(now)
-        urls = {name: f"{request.origin}/api/v2/credits/{name.replace('_', '-')}/" for name in _CREDIT_LISTS}
-        content = {
-            "current_balance": balance,
-            "credit_checked": True,
-            "max_daily_credits": self._limits.credits_per_day,
-            "estimated_daily_income": 0,
-            "estimated_daily_expenditure": daily,
-            "estimated_daily_balance": -daily,
-            "calculation_time": int(now),
-            "estimated_runout_seconds": int(balance / daily * _DAY_S) if daily else None,
-            "past_day_measurement_results": sum(delivered.values()) - sum(before.values()),
-            "past_day_credits_spent": sum(
-                (delivered[found.id] - before[found.id]) * found.credits_per_result for found in own
-            ),
-            "estimated_results_per_day": int(current_results_per_day(self.ledger, now)),
-            "last_date_debited": int(now) if any(delivered.values()) else None,
-            "last_date_credited": None,
-        }
-        return json_response(content | urls)
-
-    def _spent(self, now: float) -> int:
-        """Return what the results that have arrived so far cost."""
-        return sum(self.ledger.delivered(found, now) * found.credits_per_result for found in self.ledger.own())
+        most = self._limits.credits_per_day
+        content = credits_object(
+            self.ledger, self._clock.now(), balance=self._balance, credits_per_day=most, origin=request.origin
+        )
+        return json_response(content)
 
     def _find(self, number: int) -> Measurement:
         measurement = self.ledger.get(number)
@@ -274,18 +247,32 @@ class Api:
             raise Refusal(HTTPStatus.FORBIDDEN, "You do not have permission to perform this action.")
         return measurement
 
-    def _object(self, measurement: Measurement, origin: str) -> dict[str, Any]:
-        return measurement_object(
+    def _object(self, measurement: Measurement, request: Request) -> dict[str, Any]:
+        asked = ",".join(request.parameters.get(name, "") for name in ("fields", "optional_fields")).split(",")
+        described = measurement_object(
             measurement,
             self.ledger.status(measurement),
             end_lag_s=self.ledger.lags.end_s,
-            origin=origin,
+            origin=request.origin,
             topology=self._topology,
         )
+        return described | {
+            name: on_demand(measurement, request.origin) for name, on_demand in ON_DEMAND.items() if name in asked
+        }
 
 
-_CREDIT_LISTS = ("income_items", "expense_items", "transactions")
+_RESULTS_FORM = one_of("json", "txt")
 
 
 def _not_found() -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, "Not found.")
+
+
+def _asked_for(request: Request, measurement: Measurement) -> frozenset[int] | None:
+    """Return the participants that `probe_ids` names by numbers and ranges; None where it names none."""
+    wanted = parameter(request, "probe_ids", ranges, None)
+    if wanted is None:
+        return None
+    return frozenset(
+        vantage for vantage in measurement.participants if any(first <= vantage <= last for first, last in wanted)
+    )

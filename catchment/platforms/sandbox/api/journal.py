@@ -45,11 +45,20 @@ class Journal:
         return max((entry["at"] for entry in self.entries), default=None)
 
     def append(self, what: str, at: float, content: Mapping[str, Any]) -> None:
-        """Write a change that happened `at` a time of the sandbox; when this returns it is on the disk."""
+        """Write a change that happened `at` a time of the sandbox; when this returns it is on the disk.
+
+        Raises InvalidFile where it cannot be written.
+        """
         line = json.dumps({"what": what, "at": at, **content}, separators=(",", ":")) + "\n"
+        try:
+            self._write(line.encode())
+        except OSError as error:
+            raise InvalidFile(f"{self._path}: {error.strerror}: name a journal that can be written") from error
+
+    def _write(self, line: bytes) -> None:
         is_new = not self._path.exists()
         with self._path.open("ab") as file:
-            file.write(line.encode())
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
         if is_new:

@@ -51,11 +51,16 @@ class Ledger:
         self.lags = lags
         self.lock = threading.RLock()
         self._measurements = {target.id: built_in(target, probes, start) for target in built_ins}
-        if journal is not None:
-            if not journal.entries:
-                journal.append("start", start, {})
-            for entry in journal.entries:
-                self._take_up(entry)
+        self._is_noted = journal is not None and bool(journal.entries)
+        for entry in () if journal is None else journal.entries:
+            self._take_up(entry)
+
+    def begin(self) -> None:
+        """Write into a new journal when the sandbox began: once it does serve, and before anything else."""
+        with self.lock:
+            if self._journal is not None and not self._is_noted:
+                self._journal.append("start", self._start, {})
+                self._is_noted = True
 
     def get(self, measurement: int) -> Measurement | None:
         """Return a measurement; None where there is none of this id."""
@@ -187,6 +192,7 @@ class Ledger:
         return make_result(self._internet, sending, at - self._start)
 
     def _note(self, what: str, content: Mapping[str, Any]) -> None:
+        self.begin()
         if self._journal is not None:
             self._journal.append(what, self._clock.now(), content)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from catchment.model import AddressFamily, Kind
-from catchment.platforms.sandbox.api.credits import credits_per_result
 from catchment.platforms.sandbox.api.definitions import Definition, read_definition
 from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.api.schedule import Schedule
@@ -16,6 +15,7 @@ from catchment.platforms.sandbox.api.schedule import Schedule
 _DAY_S = 86_400
 _BUILT_IN_INTERVAL_S = {Kind.DNS: 240, Kind.PING: 240, Kind.TRACEROUTE: 1800}
 _BUILT_IN_HISTORY_S = _DAY_S
+_LARGEST_PACKET_BYTES = 1500
 
 Status = tuple[int, str]
 SCHEDULED: Status = (1, "Scheduled")
@@ -37,8 +37,13 @@ class BuiltInTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lags:
-    """How far the API is behind what really is: a new measurement's place in lists, and its status at start and end."""
+    """How far the API is behind what really is, in seconds of the sandbox.
 
+    After its creation, a measurement's results are not found at all for `results_s`, and lists lack it for `listing_s`;
+    its status lags behind its start and its end.
+    """
+
+    results_s: float = 5.0
     listing_s: float = 20.0
     start_s: float = 5.0
     end_s: float = 60.0
@@ -80,12 +85,27 @@ class Measurement:
         """Return what each result costs."""
         return 0 if self.is_built_in else credits_per_result(self.definition, is_oneoff=self.is_oneoff)
 
+    @property
+    def results_in_a_day(self) -> float:
+        """Return how many results it brings in its first day, as RIPE Atlas estimates it."""
+        schedule = self.schedule
+        if schedule.interval_s is None:
+            return float(len(self.participants))
+        lasts_s = _DAY_S if schedule.end is None else min(_DAY_S, max(0.0, schedule.end - schedule.start))
+        return len(self.participants) * lasts_s / schedule.interval_s
+
+    @property
+    def over_at(self) -> float | None:
+        """Return when it is over: stopped by somebody, or with its last result. None where neither is to come."""
+        ends = [at for at in (self.stopped_at, self.schedule.last_arrival) if at is not None]
+        return min(ends, default=None)
+
     def status(self, now: float, lags: Lags) -> Status:
         """Return its status as the API tells it, some time behind the truth."""
         if not self.participants:
             return NO_SUITABLE_PROBES
-        last = self.schedule.last_arrival if self.stopped_at is None else self.stopped_at
-        if last is not None and now >= last + lags.end_s:
+        over = self.over_at
+        if over is not None and now >= over + lags.end_s:
             return STOPPED
         return SCHEDULED if now < self.schedule.start + lags.start_s else ONGOING
 
@@ -97,6 +117,22 @@ class Measurement:
             "participants": self.participants, "requested": self.requested, "created": self.created,
             "sources": self.sources,
         }  # fmt: skip
+
+
+def credits_per_result(definition: Definition, *, is_oneoff: bool) -> int:
+    """Return the credits that one result costs its owner (RIPE Atlas's page "Credit system"); a one-off's cost twice.
+
+    What clients estimate before they ask is worked out elsewhere, on purpose: here is what they are charged.
+    """
+    options = definition.options
+    match definition.kind:
+        case Kind.DNS:
+            cost = 20 if options["protocol"] == "TCP" else 10
+        case Kind.PING:
+            cost = options["packets"] * (options["size"] // _LARGEST_PACKET_BYTES + 1)
+        case Kind.TRACEROUTE:
+            cost = 10 * options["packets"] * (options["size"] // _LARGEST_PACKET_BYTES + 1)
+    return int(cost) * (2 if is_oneoff else 1)
 
 
 def stopped(measurement: Measurement, at: float) -> Measurement:
@@ -144,13 +180,12 @@ def built_in(target: BuiltInTarget, probes: Probes, start: float) -> Measurement
     if definition is None:
         raise ValueError(f"built-in measurement {target.id}: {problems}")
     began = math.floor(start) - _BUILT_IN_HISTORY_S
-    points = probes.vantage_points.values()
     return Measurement(
         id=target.id,
         group=None,
         definition=definition,
         schedule=Schedule(kind=target.kind, start=began, interval_s=interval_s),
-        participants=tuple(point.id for point in points if point.connected and (target.af == 4 or point.ipv6)),
+        participants=probes.available([target.af]),
         requested=-1,
         created=began - _DAY_S,
     )

@@ -7,7 +7,7 @@ differs from one result to the next.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import dns.edns
@@ -63,44 +63,47 @@ class WireMessage:
         return base64.b64encode(message_id.to_bytes(2) + bytes((self.first_flags,))).decode() + self.base64_rest
 
 
+def reply_message(question: Question, reply: Reply) -> WireMessage:
+    """Return a reply of the simulated Internet to a question as a wire message.
+
+    A garbled one ends in the middle of its last record (or of its question).
+    """
+    return _wire_message(question, replace(reply, rtt_ms=0.0))
+
+
 @lru_cache(maxsize=65_536)
-def wire_message(
-    question: Question, rcode: str, text: str | None, nsid: str | None, answer_class: str, *, garbled: bool = False
-) -> WireMessage:
-    """Put a reply together. A garbled one ends in the middle of its last record (or of its question)."""
+def _wire_message(question: Question, reply: Reply) -> WireMessage:
     name = dns.name.from_text(question.name)
     query = dns.message.make_query(name, question.rdtype, question.rdclass, id=0)
     query.flags = dns.flags.RD if question.recursion_desired else dns.flags.Flag(0)
     if question.edns_payload is not None:
         query.use_edns(0, payload=question.edns_payload)
-    reply = dns.message.make_response(query)
-    reply.flags |= dns.flags.AA
-    reply.set_rcode(dns.rcode.from_text(rcode))
-    strings = () if text is None else _strings(text.encode())
-    if text is not None:
-        rdclass = dns.rdataclass.from_text(answer_class)
+    message = dns.message.make_response(query)
+    if not reply.authoritative:
+        message.flags |= dns.flags.RA  # a resolver, or a box that plays one
+    elif reply.rcode == "NOERROR":
+        message.flags |= dns.flags.AA  # who refuses has no authority over what was asked
+    message.set_rcode(dns.rcode.from_text(reply.rcode))
+    strings = () if reply.text is None else _strings(reply.text.encode())
+    if reply.text is not None:
+        rdclass = dns.rdataclass.from_text(reply.answer_class)
         rrset = dns.rrset.RRset(name, rdclass, dns.rdatatype.TXT)
         rrset.add(TXT(rdclass, dns.rdatatype.TXT, strings), ttl=0)
-        reply.answer.append(rrset)
-    options: list[dns.edns.Option] = [] if nsid is None else [dns.edns.NSIDOption(nsid.encode())]
+        message.answer.append(rrset)
+    options: list[dns.edns.Option] = [] if reply.nsid is None else [dns.edns.NSIDOption(reply.nsid.encode())]
     if question.edns_payload is not None:
-        reply.use_edns(0, payload=1232, options=options)
-    wire = reply.to_wire()
-    if garbled:
+        message.use_edns(0, payload=1232, options=options)
+    wire = message.to_wire()
+    if reply.garbled:
         wire = _cut(wire, name, strings)
     return WireMessage(
         size=len(wire),
-        answer_count=len(reply.answer),
-        additional_count=int(reply.opt is not None),
-        texts=() if garbled or text is None else (tuple(map(_printed, strings)),),
+        answer_count=len(message.answer),
+        additional_count=int(message.opt is not None),
+        texts=() if reply.garbled or reply.text is None else (tuple(map(_printed, strings)),),
         first_flags=wire[2],
         base64_rest=base64.b64encode(wire[3:]).decode(),
     )
-
-
-def reply_message(question: Question, reply: Reply) -> WireMessage:
-    """Return a reply of the simulated Internet to a question as a wire message."""
-    return wire_message(question, reply.rcode, reply.text, reply.nsid, reply.answer_class, garbled=reply.garbled)
 
 
 def _strings(text: bytes) -> tuple[bytes, ...]:

@@ -1,17 +1,25 @@
-"""Measurements as RIPE Atlas describes them: times are unix seconds, for clients that cannot read another form."""
+"""Measurements as RIPE Atlas describes them, and the form in which a client wants such objects.
+
+Times are unix seconds unless it asks for another form: many clients cannot read any other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from catchment.platforms.sandbox.api.acceptance import results_in_a_day
+from catchment.platforms.sandbox.api.exchange import Request
 from catchment.platforms.sandbox.api.measurements import STOPPED, Measurement, Status
+from catchment.platforms.sandbox.api.parameters import one_of, parameter
 from catchment.platforms.topology.elements import Topology
 
 _USER_ID = 1
 _PREFIX_LENGTHS = {4: 24, 6: 48}
+_ISO = "iso-8601"
+_TIMES = {"creation_time", "start_time", "stop_time", "when", "first_connected", "last_connected", "status_since"}
 
 ON_DEMAND: dict[str, Callable[[Measurement, str], Any]] = {
     "probes": lambda measurement, origin: [
@@ -28,8 +36,8 @@ def measurement_object(
 ) -> dict[str, Any]:
     """Return the object of GET /measurements/{id}/; `origin` is the server as the client calls it."""
     definition, schedule = measurement.definition, measurement.schedule
-    last = schedule.last_arrival if measurement.stopped_at is None else measurement.stopped_at
-    ended = None if status != STOPPED or last is None else int(last + end_lag_s)
+    over = measurement.over_at
+    ended = None if status != STOPPED or over is None else int(over + end_lag_s)
     asked_end = None if schedule.end is None else int(schedule.end)
     address = ip_address(definition.address)
     prefix = ip_network((definition.address, _PREFIX_LENGTHS[definition.af]), strict=False)
@@ -64,7 +72,7 @@ def measurement_object(
         "group_id": measurement.group,
         "result": f"{origin}/api/v2/measurements/{measurement.id}/results/",
         "credits_per_result": measurement.credits_per_result,
-        "estimated_results_per_day": int(results_in_a_day(measurement)),
+        "estimated_results_per_day": int(measurement.results_in_a_day),
         "tags": list(definition.tags),
         "auto_topup": False,
         "auto_topup_prb_days_off": 7,
@@ -75,8 +83,32 @@ def measurement_object(
     return described | dict(definition.options)
 
 
-def with_fields(found: Mapping[str, Any], fields: str | None) -> dict[str, Any]:
-    """Return only the fields that a client names, separated by commas; all where it names none."""
-    if not fields:
-        return dict(found)
-    return {name: found[name] for name in fields.split(",") if name in found}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How an object is shown: the `fields` that a client names (None: all), and times as numbers or in ISO 8601."""
+
+    fields: tuple[str, ...] | None
+    iso_times: bool
+
+    def show(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a measurement or a probe in this form."""
+        names = found if self.fields is None else [name for name in self.fields if name in found]
+        return {name: self._time(name, found[name]) for name in names}
+
+    def _time(self, name: str, value: Any) -> Any:
+        if name == "status":
+            return {inner: self._time(inner, held) for inner, held in value.items()}
+        if self.iso_times and name in _TIMES and isinstance(value, int):
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value
+
+
+def read_form(request: Request) -> Form:
+    """Return the form that a request for objects asks for. Raises Refusal."""
+    parameter(request, "format", one_of("json", beyond=("txt",)), "json")
+    times = one_of("unix", "timestamp", _ISO, beyond=("json",))
+    fields = request.parameters.get("fields")
+    return Form(
+        fields=tuple(fields.split(",")) if fields else None,
+        iso_times=parameter(request, "format[datetime]", times, "unix") == _ISO,
+    )

@@ -6,6 +6,7 @@ Nothing here shows what is wrong with a vantage point; that is for the measureme
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
@@ -32,7 +33,10 @@ _NAMES = {
     "system-ipv6-stable-90d": "IPv6 Stable 90d",
     "system-resolves-a-correctly": "Resolves A Correctly",
     "system-anchor": "system: Anchor",
+    "nat": "NAT",
 }
+_USER_TAGS = ("home", "nat", "fibre", "cable", "dsl", "office", "datacentre", "mobile")
+_NULL_PER_CENT = 3  # of prefixes that RIPE Atlas does not know, and of AS numbers for IPv6
 
 
 class Probes:
@@ -55,6 +59,14 @@ class Probes:
             self._local[point.id] = str(v4) if point.anchor else f"192.168.{host % 4}.{10 + point.id % 240}"
             self.objects[point.id] = _probe(point, str(v4), str(v6), start)
 
+    def available(self, families: Collection[AddressFamily]) -> tuple[int, ...]:
+        """Return the ids of those that measurements may use: connected, public, and speaking all these families."""
+        return tuple(
+            point.id
+            for point in self.vantage_points.values()
+            if point.connected and point.public and (point.ipv6 or 6 not in families)
+        )
+
     def public_address(self, vantage: int, af: AddressFamily) -> str:
         """Return the address under which the world sees a probe."""
         return self._addresses[vantage][af]
@@ -69,29 +81,30 @@ class Probes:
 
 
 def _probe(point: VantagePoint, v4: str, v6: str, start: float) -> dict[str, Any]:
-    said = point.said_latitude is not None and point.said_longitude is not None
-    latitude = point.said_latitude if said else point.latitude
-    longitude = point.said_longitude if said else point.longitude
     first_connected = int(start) - (30 + point.id * 7919 % 3000) * _DAY_S
     since = int(start) - (3600 + point.id * 104_729 % (20 * _DAY_S))
     status_id, status = _CONNECTED if point.connected else _DISCONNECTED
+    known = {
+        name: _per_cent(point, name) >= _NULL_PER_CENT and (point.ipv6 or name == "prefix_v4")
+        for name in ("prefix_v4", "prefix_v6", "asn_v6")
+    }
     return {
         "id": point.id,
         "type": "Probe",
-        "address_v4": v4,
-        "address_v6": v6 if point.ipv6 else None,
+        "address_v4": v4 if point.public else None,
+        "address_v6": v6 if point.public and point.ipv6 else None,
         "asn_v4": point.asn,
-        "asn_v6": point.asn if point.ipv6 else None,
-        "prefix_v4": str(IPv4Network((v4, _PREFIX_V4), strict=False)),
-        "prefix_v6": str(IPv6Network((v6, _PREFIX_V6), strict=False)) if point.ipv6 else None,
-        "country_code": point.said_country or point.country,
+        "asn_v6": point.asn if known["asn_v6"] else None,
+        "prefix_v4": str(IPv4Network((v4, _PREFIX_V4), strict=False)) if known["prefix_v4"] else None,
+        "prefix_v6": str(IPv6Network((v6, _PREFIX_V6), strict=False)) if known["prefix_v6"] else None,
+        "country_code": _country(point),
         "description": None,
         "firmware_version": point.firmware,
         "first_connected": first_connected,
         "last_connected": int(start) if point.connected else since,
-        "geometry": {"type": "Point", "coordinates": [_rounded(longitude), _rounded(latitude)]},
+        "geometry": _geometry(point),
         "is_anchor": point.anchor,
-        "is_public": True,
+        "is_public": point.public,
         "status": {"id": status_id, "name": status, "since": datetime.fromtimestamp(since, UTC).strftime("%FT%TZ")},
         "status_since": since,
         "tags": [{"name": _NAMES.get(slug, slug), "slug": slug} for slug in _slugs(point)],
@@ -99,8 +112,24 @@ def _probe(point: VantagePoint, v4: str, v6: str, start: float) -> dict[str, Any
     }
 
 
-def _rounded(degrees: float | None) -> float | None:
-    return None if degrees is None else round(degrees, 4)
+def _country(point: VantagePoint) -> str | None:
+    if point.placeless:
+        return None if point.id % 2 == 0 else ""  # RIPE Atlas has both
+    return point.said_country or point.country
+
+
+def _geometry(point: VantagePoint) -> dict[str, Any] | None:
+    if point.placeless:
+        return None
+    latitude, longitude = point.latitude, point.longitude
+    if point.said_latitude is not None and point.said_longitude is not None:
+        latitude, longitude = point.said_latitude, point.said_longitude
+    return {"type": "Point", "coordinates": [round(longitude, 4), round(latitude, 4)]}
+
+
+def _per_cent(point: VantagePoint, what: str) -> int:
+    """Return a number from 0 to 99 that looks random and is the same for the same vantage point."""
+    return zlib.crc32(f"{what} {point.id}".encode()) % 100
 
 
 def _slugs(point: VantagePoint) -> list[str]:
@@ -109,12 +138,20 @@ def _slugs(point: VantagePoint) -> list[str]:
         slugs.append("system-anchor")
     if point.connected:
         # Reassessed every few hours; a probe that is away has neither.
-        stable = zlib.crc32(f"stable {point.id}".encode()) % 100
+        stable = _per_cent(point, "stable")
         spans = [span for span, share in (("1d", 97), ("30d", 88), ("90d", 75)) if stable < share]
         for family in ("ipv4", "ipv6") if point.ipv6 else ("ipv4",):
             slugs += [f"system-{family}-works", *(f"system-{family}-stable-{span}" for span in spans)]
         slugs.append("system-resolves-a-correctly")
-    return slugs
+    return slugs + _user_tags(point)
+
+
+def _user_tags(point: VantagePoint) -> list[str]:
+    """Return what its host says of a probe: nothing at about half of them."""
+    if point.anchor:
+        return ["datacentre"]
+    said = _per_cent(point, "tags")
+    return [slug for number, slug in enumerate(_USER_TAGS) if said < 50 and said % 8 in (number, number + 3)]
 
 
 def _hardware(point: VantagePoint) -> str:

@@ -20,6 +20,7 @@ from catchment.platforms.topology.elements import Topology, VantagePoint
 
 _GAP_LIMIT = 5
 _LAST_HOP = 255
+_TARGET_TTL, _ROUTER_TTL = 64, 255  # with which servers and routers send
 _UNREACHABLE = "Network is unreachable"
 _SILENT = {"x": "*"}
 
@@ -77,7 +78,9 @@ def make_result(internet: SimulatedInternet, sending: Sending, after_s: float) -
         case Kind.PING:
             packets = definition.options["packets"]
             rtts_ms = internet.ping(*asked, packets, after_s=after_s, turn=sending.turn)
-            return _head(sending, "Ping") | _ping(sending, rtts_ms)
+            # People watch the TTL for changes of the way, so it has to come from the way.
+            hops = internet.traceroute(*asked, after_s=after_s, turn=sending.turn)
+            return _head(sending, "Ping") | _ping(sending, rtts_ms, () if isinstance(hops, Lost) else hops)
         case Kind.TRACEROUTE:
             hops = internet.traceroute(*asked, after_s=after_s, turn=sending.turn)
             return _head(sending, "Traceroute") | _traceroute(sending, hops)
@@ -152,7 +155,7 @@ def _answers(question: Question, message: WireMessage, firmware: int) -> list[di
     ]
 
 
-def _ping(sending: Sending, rtts_ms: Sequence[float | None] | Lost) -> dict[str, Any]:
+def _ping(sending: Sending, rtts_ms: Sequence[float | None] | Lost, hops: Sequence[Hop]) -> dict[str, Any]:
     options, firmware = sending.definition.options, sending.vantage.firmware
     packets: list[dict[str, Any]]
     received: list[float] = []
@@ -165,7 +168,8 @@ def _ping(sending: Sending, rtts_ms: Sequence[float | None] | Lost) -> dict[str,
     summary: dict[str, Any] = {"min": -1, "avg": -1, "max": -1}
     if received:
         mean = round(sum(received) / len(received), 6)
-        summary = {"min": min(received), "avg": mean, "max": max(received), "ttl": 64 - _share(sending, "ttl") % 12}
+        ttl = _ttl(_TARGET_TTL, hops[-1]) if hops else _TARGET_TTL
+        summary = {"min": min(received), "avg": mean, "max": max(received), "ttl": ttl}
     if firmware >= 4550:
         summary["step"] = sending.interval_s
     size = options["size"] + (8 if firmware < 4570 else 0)
@@ -214,11 +218,16 @@ def _packets(sending: Sending, hop: Hop | None) -> list[dict[str, Any]]:
     is_target = hop.address == sending.definition.address
     # A router returns the first bytes of what it got, an echo all of it.
     size = (sending.definition.options["size"] if is_target else 0) + (28 if sending.vantage.firmware >= 4570 else 56)
-    ttl = (64 if is_target else 255) - hop.number + 1
+    ttl = _ttl(_TARGET_TTL if is_target else _ROUTER_TTL, hop)
     came = [
         {"from": hop.address, "ttl": ttl, "size": size, "rtt": round(rtt_ms, 3)} for rtt_ms in hop.rtts_ms[:packets]
     ]
     return came + [dict(_SILENT) for _ in range(packets - len(came))]
+
+
+def _ttl(first: int, hop: Hop) -> int:
+    """Return what is left of a reply's TTL: each router between takes 1 away, and the way back is the way there."""
+    return first - (hop.number - 1)
 
 
 def _share(sending: Sending, what: str) -> int:

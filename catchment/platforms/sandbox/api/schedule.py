@@ -67,17 +67,8 @@ class Schedule:
     @property
     def last_arrival(self) -> float | None:
         """Return by when the last result has arrived; None where there is no last one."""
-        latest = _DELAYS_S[self.kind][1]
-        if self.interval_s is None:
-            return min(self.start + self.spread, self.start + self.spread if self.end is None else self.end) + latest
-        return None if self.end is None else self.end + latest
-
-    @property
-    def rounds(self) -> int | None:
-        """Return how many rounds there are; None where they never end."""
-        if self.interval_s is None:
-            return 1
-        return None if self.end is None else max(0, -int((self.start - self.end) // self.interval_s))
+        last = self.start + self.spread if self.interval_s is None else self.end
+        return None if last is None else last + _DELAYS_S[self.kind][1]
 
 
 @lru_cache(maxsize=262_144)

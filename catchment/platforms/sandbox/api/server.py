@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import email.utils
 import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -49,26 +51,27 @@ class Serving:
 
 
 @contextmanager
-def serving(api: Responding, *, folder: Path, port: int = 0) -> Iterator[Serving]:
-    """Serve an API until the end of the context; port 0 is any free one. The CA is written into `folder`.
+def serving(api: Responding, *, folder: Path, port: int = 0, now: Callable[[], float] = time.time) -> Iterator[Serving]:
+    """Serve an API until the end of the context; port 0 is any free one. Its answers are dated by `now`.
 
-    Raises PlatformFailed where the port cannot be had.
+    The CA is written into `folder`, under a name with the port in it: another server may have its own there. Raises
+    PlatformFailed where the port cannot be had.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    ca_file = folder / "ca.pem"
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, "localhost").configure_cert(context)
     failures: list[Exception] = []
     try:
-        server = _Server((HOST, port), api, context, failures)
+        server = _Server((HOST, port), api, context, failures, now)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no such port"
         raise PlatformFailed(f"port {port} on {HOST}: {reason}: name another port, or 0 for any free one") from error
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
     thread.start()
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ca_file = folder / f"ca-{server.server_address[1]}.pem"
+        authority.cert_pem.write_to_path(str(ca_file))
         yield Serving(host=HOST, port=server.server_address[1], ca_file=ca_file, failures=failures)
     finally:
         server.shutdown()
@@ -84,9 +87,15 @@ class _Server(socketserver.TCPServer):
     server_address: tuple[str, int]
 
     def __init__(
-        self, address: tuple[str, int], api: Responding, context: ssl.SSLContext, failures: list[Exception]
+        self,
+        address: tuple[str, int],
+        api: Responding,
+        context: ssl.SSLContext,
+        failures: list[Exception],
+        now: Callable[[], float],
     ) -> None:
         self.api = api
+        self.now = now
         self.failures = failures
         self._context = context
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -140,6 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: a line could hold a key, and would go amid a progress bar."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return a time for headers, by default that of the sandbox: its clients go by it."""
+        return email.utils.formatdate(self.server.now() if timestamp is None else timestamp, usegmt=True)
 
     def _answer(self) -> None:
         unread = False

@@ -9,17 +9,21 @@ from typing import Any
 
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.api.exchange import Problem
+from catchment.platforms.sandbox.api.parameters import listed, whole
 from catchment.platforms.sandbox.api.probes import Probes, in_prefix
 
 ALL = -1
 """What `requested` says where every matching probe is wanted."""
 
+SOURCE_FIELDS = frozenset({"type", "value", "requested", "tags"})
+"""All that a source may hold."""
+
 _TYPES = ("area", "country", "countries", "region", "prefix", "asn", "probes", "msm")
 _FIRST_USER_DEFINED = 1_000_000
+_EVERYWHERE = "WW"
 _UNKNOWN_ASN = "Your selected ASN is not covered by our network."
 # The areas are as RIPE Atlas draws them, roughly: by longitude, the outer ones also by latitude.
 _AREAS: dict[str, Callable[[float, float], bool]] = {
-    "WW": lambda _, __: True,
     "West": lambda longitude, _: longitude < -25,
     "North-Central": lambda longitude, latitude: -25 <= longitude < 60 and latitude >= 36,
     "South-Central": lambda longitude, latitude: -25 <= longitude < 60 and latitude < 36,
@@ -61,19 +65,15 @@ def read_sources(given: Any, probes: Probes, members: Members) -> tuple[list[Pro
 def choose(
     sources: Sequence[ProbeSource], families: Sequence[AddressFamily], probes: Probes, members: Members, key: str
 ) -> tuple[int, ...]:
-    """Return the ids of the probes that take part, rising: connected ones that speak all address families asked for.
+    """Return the ids of the probes that take part, rising: available ones that speak all address families asked for.
 
     The sources add up. Which of many probes are taken looks random, and is the same for the same `key`.
     """
-    connected = [
-        vantage
-        for vantage, point in probes.vantage_points.items()
-        if point.connected and (point.ipv6 or 6 not in families)
-    ]
+    available = probes.available(families)
     chosen: set[int] = set()
     for source in sources:
         fitting = _fitting(source, probes, members)
-        found = [vantage for vantage in connected if vantage not in chosen and fitting(vantage)]
+        found = [vantage for vantage in available if vantage not in chosen and fitting(vantage)]
         found.sort(key=lambda vantage: hashlib.blake2b(f"{key} {vantage}".encode(), digest_size=8).digest())
         chosen.update(found if source.requested == ALL else found[: source.requested])
     return tuple(sorted(chosen))
@@ -121,7 +121,7 @@ def _unknown(source: ProbeSource, place: str, probes: Probes, members: Members) 
     """Say what is wrong with a source's value."""
     detail = None
     match source.type:
-        case "area" if source.value not in _AREAS:
+        case "area" if source.value not in {_EVERYWHERE, *_AREAS}:
             detail = f'"{source.value}" is not a valid choice.'
         case "region":
             detail = "The sandbox does not simulate this; name an area or countries."
@@ -131,7 +131,7 @@ def _unknown(source: ProbeSource, place: str, probes: Probes, members: Members) 
             detail = _UNKNOWN_ASN
         case "msm" if (_number(source.value) or 0) <= _FIRST_USER_DEFINED or members(int(source.value)) is None:
             detail = f"There is no user-defined measurement {source.value}."
-        case "probes" if None in map(_number, _listed(source.value)):
+        case "probes" if None in map(_number, listed(str)(source.value)):
             detail = "Enter a list of probe ids, separated by commas."
         case "prefix":
             try:
@@ -158,9 +158,9 @@ def _described(source: ProbeSource, probes: Probes, members: Members) -> Callabl
     objects, value = probes.objects, source.value
     match source.type:
         case "area":
-            return lambda vantage: _AREAS[value](*objects[vantage]["geometry"]["coordinates"])
+            return lambda vantage: value == _EVERYWHERE or _lies_in(value, objects[vantage]["geometry"])
         case "country" | "countries":
-            countries = {code.upper() for code in _listed(value)}
+            countries = {code.upper() for code in listed(str)(value)}
             return lambda vantage: objects[vantage]["country_code"] in countries
         case "asn":
             asn = int(value.upper().removeprefix("AS"))
@@ -171,12 +171,16 @@ def _described(source: ProbeSource, probes: Probes, members: Members) -> Callabl
         case "msm":
             return frozenset(members(int(value)) or ()).__contains__
         case _:
-            return frozenset(int(text) for text in _listed(value)).__contains__
+            return frozenset(int(text) for text in listed(str)(value)).__contains__
 
 
-def _listed(value: str) -> list[str]:
-    return [text.strip() for text in value.split(",") if text.strip()]
+def _lies_in(area: str, geometry: Mapping[str, Any] | None) -> bool:
+    """Tell whether a place is in an area; one that nobody knows is in none but the whole world."""
+    return geometry is not None and _AREAS[area](*geometry["coordinates"])
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    try:
+        return whole(0)(text)
+    except ValueError:
+        return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from catchment.campaign import Change, ChangeName
 from catchment.errors import InvalidFile, UnknownName
+from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.routing import Announcement, Routes, routes
 from catchment.platforms.topology.elements import (
     AnycastService,
@@ -62,6 +63,11 @@ class Epoch:
         ]
         return genuine + false
 
+    @property
+    def families(self) -> tuple[AddressFamily, ...]:
+        """Return the address families of the service's addresses."""
+        return tuple(sorted({family_of(address) for address in self.service.addresses}))
+
     def site(self, code: str) -> AnycastSite:
         """Return a site, or a hijacker's, by its code."""
         return next(site for site in (*self.service.sites, *self._false_sites()) if site.code == code)
@@ -100,6 +106,11 @@ def epochs(
             else:
                 past[-1:] = [replace(past[-1], until_s=after_s), changed]
     return {name: tuple(past) for name, past in history.items()}
+
+
+def family_of(address: str) -> AddressFamily:
+    """Return the family of an address."""
+    return 6 if ":" in address else 4
 
 
 def _concerned(change: Change, history: dict[str, list[Epoch]], ours: list[str]) -> list[str]:
@@ -148,7 +159,8 @@ def _rearranged(epoch: Epoch, change: Change, topology: Topology, seed: int) -> 
     """Return the epoch after the operator changed a site."""
     code = "" if change.site is None else change.site.lower()
     if change.change is ChangeName.NEW_SITE:
-        site = add_site(topology, epoch.service.name, code, seed=seed)
+        present = replace(topology, services=(epoch.service,))  # with the sites that are new themselves
+        site = add_site(present, epoch.service.name, code, seed=seed)
         return replace(epoch, service=replace(epoch.service, sites=(*epoch.service.sites, site)))
     if change.change is ChangeName.PREPEND:
         return _with_site(epoch, code, lambda site: _prepending(site, change.prepend))
@@ -197,21 +209,25 @@ def _choose(change: Change, epoch: Epoch, topology: Topology, seed: int) -> int:
     least = 2 if change.change is ChangeName.LEAK else 1
     candidates = sorted(asn for asn, count in providers.items() if count >= least and asn not in upstreams)
     draw = random.Random(f"{seed}/{change.change}/{epoch.service.name}")  # noqa: S311  (no secret)
-    before = routes(topology, epoch.announcements, epoch.leakers)
+    before = _settled(topology, epoch)
     effects: dict[int, tuple[int, int]] = {}
     for asn in draw.sample(candidates, min(len(candidates), _TRIES)):
-        misled = _misled(epoch, change, asn, topology)
         try:
-            after = routes(topology, misled.announcements, misled.leakers)
+            after = _settled(topology, _misled(epoch, change, asn, topology))
         except InvalidFile:
             continue  # a leak that never settles
-        effects[asn] = _moved(topology, asn, before, after)
+        moved = [_moved(topology, asn, before[af], after[af]) for af in before]
+        effects[asn] = (sum(sites for sites, _ in moved), sum(ways for _, ways in moved))
     chosen = max(effects, key=lambda asn: effects[asn], default=None)
     if chosen is None or effects[chosen] == (0, 0):
         raise UnknownName(
             f"change '{change.change}': found no network whose {change.change} matters: name one by `asn`"
         )
     return chosen
+
+
+def _settled(topology: Topology, epoch: Epoch) -> dict[AddressFamily, Routes]:
+    return {af: routes(topology, epoch.announcements, epoch.leakers, af=af) for af in epoch.families}
 
 
 def _moved(topology: Topology, asn: int, before: Routes, after: Routes) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from catchment.errors import InvalidFile
+from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
 from catchment.platforms.topology.elements import Link, Relation, TieBreak, Topology, Upstream
 
@@ -129,31 +130,37 @@ class Routes:
             delays_ms.append(now_ms)
 
 
-def routes(topology: Topology, announcements: Sequence[Announcement], leakers: frozenset[int] = frozenset()) -> Routes:
-    """Let BGP settle and return where every network sends packets to the service.
+def routes(
+    topology: Topology,
+    announcements: Sequence[Announcement],
+    leakers: frozenset[int] = frozenset(),
+    *,
+    af: AddressFamily,
+) -> Routes:
+    """Let BGP settle and return where every network sends packets to the service's address of a family.
 
-    Networks in `leakers` also tell their providers and peers what they heard from other ones. Raises InvalidFile where
-    the routes never settle, which only a leak can cause.
+    Only links and upstreams that carry the family count. Networks in `leakers` also tell their providers and peers what
+    they heard from other ones. Raises InvalidFile where the routes never settle, which only a leak can cause.
     """
     ground = Ground(topology.places)
     prefixes = [
-        [announcement for announcement in announcements if announcement.more_specific == longer]
+        [told for told in announcements if told.more_specific == longer and told.upstream.af in {None, af}]
         for longer in (True, False)
     ]
-    speakers = _Speakers(topology, ground, leakers)
+    speakers = _Speakers(topology, ground, leakers, af)
     return Routes(ground=ground, doors=tuple(speakers.settle(prefix) for prefix in prefixes if prefix))
 
 
 class _Speakers:
     """All networks of a topology, by the position of their AS number in order, and what they hear from whom."""
 
-    def __init__(self, topology: Topology, ground: Ground, leakers: frozenset[int]) -> None:
+    def __init__(self, topology: Topology, ground: Ground, leakers: frozenset[int], af: AddressFamily) -> None:
         self.ground = ground
         self.lowest_id = topology.tie_break is TieBreak.LOWEST_ID
         self.asns = sorted(network.asn for network in topology.networks)
         self.index = {asn: index for index, asn in enumerate(self.asns)}
         self.leaks = [asn in leakers for asn in self.asns]
-        self.neighbours = self._meet(topology.links)
+        self.neighbours = self._meet(link for link in topology.links if link.af in {None, af})
         self.places = [{door.place for neighbour in heard for door in neighbour.exits} for heard in self.neighbours]
 
     def settle(self, announcements: Sequence[Announcement]) -> dict[int, tuple[_Exit, ...]]:
@@ -233,12 +240,14 @@ class _Speakers:
 
     def _door(self, announcement: Announcement) -> _Exit:
         upstream = announcement.upstream
-        last_km = self.ground.km_to(upstream.place, announcement.latitude, announcement.longitude)
+        delay_ms = upstream.delay_ms
+        if delay_ms is None:
+            delay_ms = one_way_ms(self.ground.km_to(upstream.place, announcement.latitude, announcement.longitude))
         return _Exit(
             place=upstream.place,
             far=announcement.origin,
             far_place=announcement.site,
-            delay_ms=one_way_ms(last_km),
+            delay_ms=delay_ms,
             announcement=announcement,
         )
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from catchment.campaign import Change
-from catchment.platforms.sandbox.internet.announcing import Epoch, epochs
+from catchment.model import AddressFamily
+from catchment.platforms.sandbox.internet.addresses import Routers
+from catchment.platforms.sandbox.internet.announcing import Epoch, epochs, family_of
 from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
 from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from catchment.platforms.sandbox.internet.routing import Path, Routes, routes
@@ -29,6 +31,7 @@ from catchment.platforms.topology.towns import arc_km
 
 _LOSS = 0.01  # of single packets, for everybody
 _SILENT_ROUTERS = 0.08
+_HOME_MS = 0.4  # to the router of a home, and the mean of what is added by chance
 _TRACEROUTE_PACKETS = 3
 _FOREIGN_IDENTITY = "cache1.resolver.example"
 _UNREADABLE = "%"  # stands in no identity, and was seen in real damaged ones: jfk1b.c.root%servers.org
@@ -36,7 +39,10 @@ _UNREADABLE = "%"  # stands in no identity, and was seen in real damaged ones: j
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """The way of packets from a vantage point to a site: `access_ms` to its network's first router, then `path`."""
+    """The way of packets from a vantage point to a site: the last mile to its place, then `path`.
+
+    `access_ms`, one way, is the cable from there to its network's nearest router, where it has none at the place.
+    """
 
     site: AnycastSite
     path: Path
@@ -54,7 +60,7 @@ class Way:
 
 
 class Internet:
-    """A topology in which packets move. Routes are worked out when first needed, once for each service and epoch.
+    """A topology in which packets move. Routes are worked out when needed, once for a service, epoch and family.
 
     `measured` names the services that a campaign measures: those that a change is about which names no service. Raises
     UnknownName where a change names what is not there, and InvalidFile where it lacks a name or a leak never settles.
@@ -74,12 +80,13 @@ class Internet:
         self._interceptors = {
             vantage: interceptor for interceptor in topology.interceptors for vantage in interceptor.vantage_points
         }
-        self._routes: dict[tuple[str, float], Routes] = {}
-        self._ways: dict[tuple[VantagePoint, int, str, float], Way | None] = {}
+        self._routers = Routers(topology)
+        self._routes: dict[tuple[str, float, AddressFamily], Routes] = {}
+        self._ways: dict[tuple[VantagePoint, int, str, float, AddressFamily], Way | None] = {}
         for past in self.epochs.values():
             for epoch in past:
-                if epoch.leakers:
-                    self._routes_of(epoch)  # a leak may never settle: better told now than amid a campaign
+                for af in epoch.families if epoch.leakers else ():
+                    self._routes_of(epoch, af)  # a leak may never settle: better told now than amid a campaign
 
     def reports(self, vantage: VantagePoint) -> bool:
         """Tell whether a vantage point ever reports a result."""
@@ -97,16 +104,19 @@ class Internet:
         jitter_ms = _jitter_ms(draw, vantage)
         epoch = self._epoch(address, after_s)
         interceptor = self._interceptors.get(vantage.id)
+        second = self._is_second(vantage, turn)
         if interceptor is not None:
             rtt_ms = vantage.last_mile_ms + draw.uniform(1, 8) + jitter_ms
             reply = self._intercepted(vantage, interceptor, epoch, name, nsid=nsid, rtt_ms=rtt_ms)
+            reply = replace(reply, authoritative=False)
         else:
-            way = None if epoch is None else self.way(vantage, epoch, second=self._is_second(vantage, turn))
+            way = None if epoch is None else self.way(vantage, epoch, family_of(address), second=second)
             if epoch is None or way is None:
                 return Lost(reason="timeout")
             rtt_ms = way.round_trip_ms + draw.uniform(0.1, 0.5) + jitter_ms
             server = _draw(self.seed, vantage.id, address, "server", turn).choice(way.site.identities)
             reply = _answer(epoch.service, server, name, nsid=nsid, rtt_ms=rtt_ms)
+            reply = replace(reply, authoritative=not epoch.is_hijacked(way.site.code))
         return self._spoilt(vantage, reply)
 
     def ping(
@@ -125,27 +135,32 @@ class Internet:
         way = self._way_of_echo(vantage, address, after_s=after_s, turn=turn)
         if isinstance(way, Lost):
             return way
-        draw = _draw(self.seed, vantage.id, address, "traceroute", turn)
+        draw, af = _draw(self.seed, vantage.id, address, "traceroute", turn), family_of(address)
+        home = self._routers.home(vantage, af)
         stations: list[tuple[str | None, float]] = [
-            (self._router(asn, place, address), delay_ms)
+            (None if self._is_silent(asn, place) else self._routers.address(asn, place, af), way.until(delay_ms))
             for (asn, place), delay_ms in zip(way.path.hops, way.path.delays_ms, strict=True)
         ]
-        stations.append((None if draw.random() < _LOSS else address, way.path.one_way_ms))
+        stations.append((None if draw.random() < _LOSS else address, way.round_trip_ms))
         hops = []
-        for number, (router, delay_ms) in enumerate(stations, start=1):
-            sent = [
-                (draw.random(), way.until(delay_ms) + _jitter_ms(draw, vantage)) for _ in range(_TRACEROUTE_PACKETS)
-            ]
-            rtts_ms = tuple(rtt_ms for luck, rtt_ms in sent if luck >= _LOSS and router is not None)
-            hops.append(Hop(number=number, address=router if rtts_ms else None, rtts_ms=rtts_ms))
+        if home is not None:
+            near_ms = min(_HOME_MS, vantage.last_mile_ms)
+            sent = [(draw.random(), near_ms + draw.expovariate(1 / _HOME_MS)) for _ in range(_TRACEROUTE_PACKETS)]
+            hops.append(_hop(1, home, sent))
+        for number, (router, rtt_ms) in enumerate(stations, start=len(hops) + 1):
+            sent = [(draw.random(), rtt_ms + _jitter_ms(draw, vantage)) for _ in range(_TRACEROUTE_PACKETS)]
+            hops.append(_hop(number, router, sent))
         return tuple(hops)
 
-    def way(self, vantage: VantagePoint, epoch: Epoch, *, second: bool = False) -> Way | None:
-        """Return the way from a vantage point to a service in an epoch; `second`: by its network's other upstream."""
+    def way(self, vantage: VantagePoint, epoch: Epoch, af: AddressFamily, *, second: bool = False) -> Way | None:
+        """Return the way from a vantage point to a service's address of a family in an epoch.
+
+        `second`: by its network's other upstream.
+        """
         asn = vantage.second_asn if second and vantage.second_asn is not None else vantage.asn
-        key = (vantage, asn, epoch.service.name, epoch.after_s)
+        key = (vantage, asn, epoch.service.name, epoch.after_s, af)
         if key not in self._ways:
-            self._ways[key] = self._find_way(vantage, asn, epoch)
+            self._ways[key] = self._find_way(vantage, asn, epoch, af)
         return self._ways[key]
 
     def interception(self, vantage: VantagePoint) -> Interception | None:
@@ -153,18 +168,18 @@ class Internet:
         interceptor = self._interceptors.get(vantage.id)
         return None if interceptor is None else interceptor.answer
 
-    def _find_way(self, vantage: VantagePoint, asn: int, epoch: Epoch) -> Way | None:
+    def _find_way(self, vantage: VantagePoint, asn: int, epoch: Epoch, af: AddressFamily) -> Way | None:
         places = self._places.get(asn, ())
         if not places:
             return None
         place = self._ground.nearest(places, vantage.place)
-        path = self._routes_of(epoch).path(asn, place)
+        path = self._routes_of(epoch, af).path(asn, place)
         if path is None:
             return None
         return Way(
             site=epoch.site(path.site),
             path=path,
-            access_ms=one_way_ms(self._ground.km_to(place, vantage.latitude, vantage.longitude)),
+            access_ms=one_way_ms(self._ground.km(vantage.place, place)),
             last_mile_ms=vantage.last_mile_ms,
         )
 
@@ -174,7 +189,8 @@ class Internet:
         epoch = self._epoch(address, after_s)
         if epoch is None or vantage.trouble is Trouble.CUT_OFF:
             return Lost(reason="timeout")
-        return self.way(vantage, epoch, second=self._is_second(vantage, turn)) or Lost(reason="timeout")
+        second = self._is_second(vantage, turn)
+        return self.way(vantage, epoch, family_of(address), second=second) or Lost(reason="timeout")
 
     def _epoch(self, address: str, after_s: float) -> Epoch | None:
         """Return what is announced at a time of the service at an address; None where nobody has the address."""
@@ -184,10 +200,10 @@ class Internet:
         past = self.epochs[service.name]
         return next((epoch for epoch in reversed(past) if epoch.after_s <= after_s), past[0])
 
-    def _routes_of(self, epoch: Epoch) -> Routes:
-        key = (epoch.service.name, epoch.after_s)
+    def _routes_of(self, epoch: Epoch, af: AddressFamily) -> Routes:
+        key = (epoch.service.name, epoch.after_s, af)
         if key not in self._routes:
-            self._routes[key] = routes(self.topology, epoch.announcements, epoch.leakers)
+            self._routes[key] = routes(self.topology, epoch.announcements, epoch.leakers, af=af)
         return self._routes[key]
 
     def _intercepted(
@@ -232,15 +248,9 @@ class Internet:
             return False
         return _draw(self.seed, vantage.id, "flap", turn).random() < 0.5
 
-    def _router(self, asn: int, place: str, towards: str) -> str | None:
-        """Return the address of a network's router at a place; None where it never answers."""
-        if _draw(self.seed, asn, place, "silent").random() < _SILENT_ROUTERS:
-            return None
-        places = self._places[asn]
-        number = places.index(place) + 1 if place in places else 254
-        if ":" in towards:
-            return str(ipaddress.IPv6Address(f"2001:db8:{asn >> 16:x}:{asn & 0xFFFF:x}::{number:x}"))
-        return f"10.{asn >> 8 & 0xFF}.{asn & 0xFF}.{number & 0xFF}"
+    def _is_silent(self, asn: int, place: str) -> bool:
+        """Tell whether a network's router at a place never answers."""
+        return _draw(self.seed, asn, place, "silent").random() < _SILENT_ROUTERS
 
 
 def _draw(*key: object) -> random.Random:
@@ -248,8 +258,14 @@ def _draw(*key: object) -> random.Random:
     return random.Random("/".join(map(str, key)))  # noqa: S311  (no secret)
 
 
+def _hop(number: int, router: str | None, sent: Sequence[tuple[float, float]]) -> Hop:
+    """Return what is seen of a router to which packets were sent, each with its luck and round trip."""
+    rtts_ms = tuple(rtt_ms for luck, rtt_ms in sent if luck >= _LOSS and router is not None)
+    return Hop(number=number, address=router if rtts_ms else None, rtts_ms=rtts_ms)
+
+
 def _cannot_send(vantage: VantagePoint, address: str) -> bool:
-    return vantage.trouble is Trouble.CANNOT_SEND or (":" in address and not vantage.ipv6)
+    return vantage.trouble is Trouble.CANNOT_SEND or (family_of(address) == 6 and not vantage.ipv6)
 
 
 def _jitter_ms(draw: random.Random, vantage: VantagePoint) -> float:

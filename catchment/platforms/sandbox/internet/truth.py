@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from catchment.geo import distance_km
-from catchment.platforms.sandbox.internet.announcing import Epoch
+from catchment.model import AddressFamily
+from catchment.platforms.sandbox.internet.announcing import Epoch, family_of
 from catchment.platforms.sandbox.internet.simulation import Internet, Way
 from catchment.platforms.topology.elements import Interception, Trouble, VantagePoint
 
@@ -51,13 +52,13 @@ def truth(internet: Internet) -> list[Truth]:
     rows = []
     for service in internet.topology.services:
         for epoch in internet.epochs[service.name]:
-            ways = [_ways(internet, vantage, epoch) for vantage in internet.topology.vantage_points]
-            distances = _distances(internet.topology.vantage_points, ways)
             for address in service.addresses:
+                af = family_of(address)
+                asking = [vantage for vantage in internet.topology.vantage_points if vantage.ipv6 or af == 4]
+                ways = [_ways(internet, vantage, epoch, af) for vantage in asking]
                 rows += [
                     _row(internet, vantage, epoch, address, found, distance)
-                    for vantage, found, distance in zip(internet.topology.vantage_points, ways, distances, strict=True)
-                    if vantage.ipv6 or ":" not in address
+                    for vantage, found, distance in zip(asking, ways, _distances(asking, ways), strict=True)
                 ]
     return rows
 
@@ -67,9 +68,9 @@ def write_truth(rows: Iterable[Truth], path: Path) -> None:
     path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
 
 
-def _ways(internet: Internet, vantage: VantagePoint, epoch: Epoch) -> list[Way]:
-    flapping = vantage.trouble is Trouble.FLAPPING
-    found = [internet.way(vantage, epoch, second=second) for second in ((False, True) if flapping else (False,))]
+def _ways(internet: Internet, vantage: VantagePoint, epoch: Epoch, af: AddressFamily) -> list[Way]:
+    choices = (False, True) if vantage.trouble is Trouble.FLAPPING else (False,)
+    found = [internet.way(vantage, epoch, af, second=second) for second in choices]
     return [way for way in found if way is not None]
 
 
