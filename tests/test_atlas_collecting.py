@@ -217,12 +217,13 @@ def test_a_reused_measurement_without_results_is_a_failure(bench: Bench) -> None
     assert files(bench) == []
 
 
-def test_a_fetch_that_fails_leaves_the_file_of_an_earlier_one(bench: Bench) -> None:
-    (got,), _ = run(bench, [ndjson(*results(3))], BUILT_IN)
-    before = got.file.read_bytes()
-    with pytest.raises(PlatformFailed):
-        run(bench, lambda _: ok([{"prb_id": 1}]), BUILT_IN)
-    assert got.file.read_bytes() == before
+def test_a_file_that_is_there_is_whole_and_not_fetched_again(bench: Bench) -> None:
+    (first,), _ = run(bench, [ndjson(*results(3))], BUILT_IN)
+    before = first.file.read_bytes()
+    (again,), requests = run(bench, lambda _: ok([{"prb_id": 1}]), BUILT_IN)
+    assert requests == []
+    assert again == first
+    assert first.file.read_bytes() == before
 
 
 def test_a_campaign_goes_through_the_sandbox_from_choice_to_files(tmp_path: Path) -> None:

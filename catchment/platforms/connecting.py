@@ -115,7 +115,11 @@ def simulate(sandbox: Sandbox, services: Sequence[Service], targets: Sequence[Ta
 
 @contextmanager
 def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
-    targets = [Target(service=target.service, address=target.address or "") for target in campaign.targets]
+    targets = [
+        Target(service=target.service, address=target.address)
+        for target in campaign.targets
+        if target.address is not None
+    ]
     internet = simulate(campaign.sandbox, services, targets)
 
     def write(file: Path, vantage_points: Collection[int], addresses: Collection[str]) -> None:
