@@ -128,11 +128,14 @@ _REACHED = """
     LEFT JOIN flips AS f
         ON f.vantage = t.vantage AND f.target = t.target AND f.window_start = t.window_start"""
 
+# A ping is of use only if it went where the answers came from: to the one site that they all name, and about as fast.
+# Of a vantage point that flaps, the answers of one site may be lost, and its pings not.
 _VERDICTS = f"""
     SELECT *,
         CASE WHEN outcome <> 'identified' THEN NULL
             WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} THEN 'light-own-packet'
-            WHEN sites_seen = 1 AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
+            WHEN sites_seen = 1 AND rtt_ms_min < 2 * ping_ms_min
+                AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
             THEN 'light-ping' END AS impossible
     FROM reached
     LEFT JOIN distances USING (vantage, service, site)

@@ -11,7 +11,9 @@ RULES: dict[str, str] = {
     "nothing-to-match": "the service's file has neither patterns nor published identities",
     # From answers and failures to a verdict.
     "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
-    "light-ping": "a ping came back faster than that, and every identified answer names this one site",
+    "light-ping": (
+        "a ping came back faster than that, though not in half the time of the answers, which all name this one site"
+    ),
     "impossible-on-two-targets": (
         "the same on two targets or more, and some other place could reach them so fast: the vantage point is not "
         "where it says"

@@ -242,7 +242,7 @@ def _change_entries(shown: Sequence[Change], styles: Mapping[str, Style]) -> lis
     neither = len(shown) - len(paired) - lost - gained
     entries = [
         Entry(
-            text="moved: ring → core",
+            text="moved: ring → dot",
             mark=moved_mark(grey, dark, _SYMBOL_AREA * 0.55),
             count=f"{moved:,}",
             share=_share(moved, len(paired)),

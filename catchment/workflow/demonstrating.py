@@ -32,7 +32,7 @@ interval_s = 240
 rounds = 3
 
 [sandbox]
-seed = 1
+seed = 10
 """
 _FIRE = '\n# Fire in Frankfurt: the site withdraws its route.\nchanges = [{ change = "withdraw", site = "fra" }]\n'
 _LIVE = """\

@@ -50,15 +50,28 @@ def draw_map(
             title = f"{goal.service or 'no service'}, {goal.address}"
             if earlier:
                 changes = _changes(con, earlier[0], (run, window), goal)
-                subtitle = f"who moved between {label_of(earlier[0])} and {label_of((run, window))}"
+                subtitle = (
+                    f"who moved between {label_of(earlier[0])} and {label_of((run, window))}{_unplaced(con, goal)}"
+                )
                 figure = figures.moves_map(changes, sites, title=title, subtitle=subtitle, region=region)
             else:
                 inside = load_run(con, run, window, run.header.services)
-                subtitle = f"catchment of each site, {iso_time(inside.start)} to {iso_time(inside.end)}"
+                span = f"{iso_time(inside.start)} to {iso_time(inside.end)}"
+                subtitle = f"catchment of each site, {span}{_unplaced(con, goal)}"
                 figure = figures.catchment_map(_dots(con, goal), sites, title=title, subtitle=subtitle, region=region)
             figures.save(figure, file)
             files.append(file)
     return files
+
+
+def _unplaced(con: duckdb.DuckDBPyConnection, target: Target) -> str:
+    """Say how many vantage points cannot be drawn, so that nobody wonders why the tables count more."""
+    (count,) = con.execute(
+        """SELECT count(*) FROM assignments AS a JOIN vantage_points AS v USING (vantage)
+        WHERE a.target = ? AND v.latitude IS NULL""",
+        [target.address],
+    ).fetchall()[0]
+    return f" ({count} vantage points without a place are not drawn)" if count else ""
 
 
 def _dots(con: duckdb.DuckDBPyConnection, target: Target) -> list[Dot]:
