@@ -19,7 +19,7 @@ from rich.console import Console
 
 from catchment import store, terminal, workflow
 from catchment.errors import CatchmentError, Interrupted, InvalidFile, InvalidRun, PlatformFailed
-from catchment.model import Grouping, Verdict
+from catchment.model import Grouping, Verdict, Window
 from catchment.platforms import connecting
 from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure
 from catchment.platforms.sandbox import Sandbox, open_sandbox
@@ -417,6 +417,26 @@ def test_a_sandbox_in_which_a_site_is_unknown_is_one_line(tmp_path: Path) -> Non
     with pytest.raises(CatchmentError, match=r"'fr'.*fra"):
         run(tmp_path, CAMPAIGN + changes)
     assert left(tmp_path) == []
+
+
+def test_a_sandbox_that_fails_says_that_it_is_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by mistake")
+
+    monkeypatch.setattr(Internet, "dns", fail)
+    with pytest.raises(PlatformFailed, match=r"the sandbox itself failed \(ZeroDivisionError\('by mistake'\)\)"):
+        run(tmp_path)
+
+
+def test_the_windows_before_and_after_a_change_in_one_run_are_compared(tmp_path: Path) -> None:
+    changes = 'sandbox = { seed = 10, changes = [{ change = "withdraw", site = "fra", after_s = 480 }] }'
+    text = CAMPAIGN.replace("60", "300") + "schedule = { interval_s = 240, rounds = 4 }\n" + changes
+    measured = run(tmp_path, text)
+    sides = (measured, Window(end=NOON + 480)), (measured, Window(start=NOON + 480))
+    target = workflow.compare_runs(*sides)["targets"][0]
+    fra = next(site for site in target["sites"] if site["site"] == "fra")
+    assert fra["before"] == fra["left"] > 30
+    assert fra["after"] == 0
 
 
 def test_a_campaign_runs_on_a_topology_file(tmp_path: Path) -> None:

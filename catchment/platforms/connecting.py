@@ -134,9 +134,10 @@ def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journa
             sleep=sandbox.clock.advance,
         ) as atlas,
     ):
-        yield Platform(
-            atlas=atlas,
-            clock=sandbox.clock.now,
-            sleep=sandbox.clock.advance,
-            write_truth=write,
-        )
+        try:
+            yield Platform(atlas=atlas, clock=sandbox.clock.now, sleep=sandbox.clock.advance, write_truth=write)
+        except PlatformFailed:
+            if sandbox.failures:
+                first = sandbox.failures[0]
+                raise PlatformFailed(f"the sandbox itself failed ({first!r}): please report this") from first
+            raise
