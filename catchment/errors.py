@@ -1,8 +1,20 @@
 """What can go wrong, by who can mend it. Every message is one line and says what to do next."""
 
-from threading import Event
 
-asked_to_stop = Event()
+class _Wish:
+    """A flag without a lock: signal handlers set it, one in the midst of another, and threading.Event would wait."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+
+asked_to_stop = _Wish()
 """Set when the user pressed Ctrl-C: C code in the middle of something turns that into errors of its own."""
 
 

@@ -257,5 +257,17 @@ def test_warnings_go_to_stderr(catchment: Catchment, tmp_path: Path) -> None:
     assert "1 of 1601 records are unusable" in done.stderr
 
 
+def test_signals_that_come_at_once_do_not_lock_it_up(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from catchment.cli import main; main()", "demo", "--json"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(program, cwd=tmp_path, env=environ, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "demo" / "before").exists():
+            time.sleep(0.01)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        process.communicate(timeout=30)
+    assert process.returncode in (130, -signal.SIGINT, -signal.SIGTERM)
+
+
 def test_the_version_is_printed(catchment: Catchment) -> None:
     assert catchment("--version").stdout.strip() == __version__

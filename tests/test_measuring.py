@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.platforms.topology.elements import Trouble
 from catchment.services import bundled_service
-from catchment.store import Run
+from catchment.store import Run, Stage
 from tests.atlas_server import Answer, Bench, Fault, error, html, serving
 from tests.conftest import ROOT
 
@@ -295,6 +296,21 @@ def test_a_file_of_results_that_got_lost_is_fetched_again(tmp_path: Path) -> Non
     assert tables(Run.open(path)) == tables(whole)
 
 
+@pytest.mark.parametrize("damage", [b"", b"hello", None], ids=["emptied", "overwritten", "cut"])
+def test_a_file_of_results_that_was_damaged_is_named_and_can_be_fetched_again(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    whole = run(tmp_path, name="whole")
+    path = run(tmp_path, name="torn").path
+    file = path / "raw" / "1000001.ndjson.gz"
+    file.write_bytes(file.read_bytes()[:500] if damage is None else damage)
+    with pytest.raises(InvalidRun, match=r"1000001\.ndjson\.gz: damaged .*: remove it, and `catchment resume"):
+        workflow.derive(path)
+    file.unlink()
+    workflow.resume_run(path, environ={}, clock=lambda: NOON)
+    assert tables(Run.open(path)) == tables(whole)
+
+
 def test_vantage_points_that_are_left_out_are_named(tmp_path: Path) -> None:
     file = tmp_path / "campaign.toml"
     file.write_text(CAMPAIGN.replace("count = 60", 'count = 10, ids = [99999999], countries = ["DE"]'))
@@ -309,7 +325,15 @@ def test_a_one_off_that_few_answered_says_so(tmp_path: Path) -> None:
     file = tmp_path / "campaign.toml"
     file.write_text(CAMPAIGN.replace("count = 60", f'count = 5, ids = {offline}, countries = ["DE"]'))
     done = workflow.run_campaign(file, tmp_path, environ={}, clock=lambda: NOON)
-    assert any("2 of 5 vantage points answered before the deadline; its status is" in line for line in done.warnings)
+    few = "2 of 5 vantage points answered before the deadline; its status is"
+    assert sum(few in line for line in done.warnings) == 2
+    # Also where the files were there already.
+    (done.run / "metrics.json").unlink()
+    accepted = store.read_accepted(done.run)
+    assert accepted is not None
+    store.write_accepted(done.run, replace(accepted, stage=Stage.SCHEDULED, remarks=()))
+    again = workflow.resume_run(done.run, environ={}, clock=lambda: NOON + 1000)
+    assert sum(few in line for line in again.warnings) == 2
 
 
 def test_a_run_goes_on_with_the_topology_that_it_began_with(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -195,6 +197,26 @@ def test_a_discarded_run_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_plan_survives_being_frozen_into_a_run(tmp_path: Path) -> None:
     plan = load_campaign(ROOT / "campaigns" / "sandbox.toml")
     assert store.read_header(begun(tmp_path, plan)).plan == plan
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_what_a_live_one_builds_is_not(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as alive:
+        living, dead = tmp_path / f".run.{alive.pid}.partial", tmp_path / ".run.4194400.partial"
+        for folder in (living, dead):
+            folder.mkdir()
+        with new_run(tmp_path / "run"):
+            pass
+        assert (living.exists(), dead.exists()) == (True, False)
+        alive.kill()
+
+
+def test_a_campaigns_name_is_its_latest_unfinished_run_to_go_on_with(root: Path) -> None:
+    for name in ("begun-1", "begun-2"):
+        (root / "roots" / name).mkdir()
+        (root / "roots" / name / "campaign.json").write_text("{}")
+    assert store.find_unfinished("roots", root) == root / "roots" / "begun-2"
+    assert store.find_unfinished("other", root) == root / "other" / "one"
+    assert store.find_unfinished("roots@middle", root) == root / "roots" / "middle"
 
 
 def begun(root: Path, plan: Campaign | None = None) -> Path:

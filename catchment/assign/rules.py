@@ -21,7 +21,7 @@ RULES: dict[str, str] = {
     "error-where-it-answers": "an error in place of an identity, from a service that always answers this query",
     "empty-where-it-answers": "no usable identity, from a service that always answers this query",
     "does-not-answer-this-query": "no identity, from a service whose file does not promise one to this query",
-    "no-identity-asked": "the target answers pings or traceroutes; no query for an identity was made",
+    "no-identity-asked": "the target answers pings or traceroutes; there is no result of a query for an identity",
     "dns-and-ping-silent": "neither DNS nor ping brought an answer",
     "ping-silent": "pings brought no answer; DNS was not asked",
     "ping-answers-dns-silent": "the target answers pings, but not DNS",

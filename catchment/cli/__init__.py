@@ -51,15 +51,20 @@ def main() -> None:
         complain(str(error))
         sys.exit(_INTERRUPTED)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(_interrupted())
     except Exception as error:
         if asked_to_stop.is_set():
-            sys.exit(_INTERRUPTED)
+            sys.exit(_interrupted())
         if isinstance(error, CatchmentError):
             sys.exit(complain(str(error)))
         if isinstance(error, OSError):
             sys.exit(complain(f"{error.filename or 'file'}: {error.strerror}: choose another place"))
         raise
+
+
+def _interrupted() -> int:
+    complain("interrupted")
+    return _INTERRUPTED
 
 
 def _stop(*_: object) -> None:

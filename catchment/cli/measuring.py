@@ -86,14 +86,15 @@ def run(
 
 @app.command()
 def resume(path: RunName, *, results: Root = None, as_json: Json = False) -> None:
-    """Go on with a run where it stopped. Nothing is scheduled twice.
+    """Go on with a run where it stopped. Nothing is scheduled twice. A campaign's name is its latest unfinished run.
 
+    catchment resume k-root
     catchment resume results/k-root/2026-11-21T190000Z
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     with show_progress() as progress:
-        folder = store.find_folder(path, store.results_root(results))
+        folder = store.find_unfinished(path, store.results_root(results))
         done = workflow.resume_run(folder, environ=os.environ, progress=progress)
     report(done.warnings)
     print_numbers(workflow.show(store.Run.open(done.run)), "show_run", as_json=as_json)

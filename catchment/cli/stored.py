@@ -126,7 +126,7 @@ def compare(
     root = store.results_root(results)
     sides = [store.find_run(name, root, start, end) for name in (before, after)]
     numbers = workflow.compare_runs(*sides, by=by)
-    report(numbers.pop("warnings"))
+    report(numbers["warnings"])
     print_numbers(numbers, "show_comparison", as_json=as_json)
 
 

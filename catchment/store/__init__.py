@@ -20,6 +20,7 @@ from catchment.store.measurements import Accepted, Stage, read_accepted, write_a
 from catchment.store.names import (
     find_folder,
     find_run,
+    find_unfinished,
     parse_time,
     results_root,
     split_window,
@@ -63,6 +64,7 @@ __all__ = [
     "discard_run",
     "find_folder",
     "find_run",
+    "find_unfinished",
     "is_collected",
     "is_complete",
     "journal_file",

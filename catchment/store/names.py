@@ -74,6 +74,12 @@ def find_folder(text: str, root: Path) -> Path:
     return runs[-1 - int(back or 0)]
 
 
+def find_unfinished(text: str, root: Path) -> Path:
+    """Return the folder of a run to go on with: as `find_folder`, but a campaign's name is its last unfinished run."""
+    unfinished = unfinished_runs(root, text) if re.fullmatch(r"[^/*?\[@~]+", text) else []
+    return unfinished[-1] if unfinished else find_folder(text, root)
+
+
 def split_window(name: str) -> tuple[str, Window]:
     """Split `RUN[FROM..TO]` into the run and the window; without brackets the window is open."""
     match = re.fullmatch(r"(?P<run>.+?)\[(?P<start>[^\]\[]*)\.\.(?P<end>[^\]\[]*)\]", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -113,15 +114,17 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def begin_run(path: Path, header: Header) -> list[Path]:
+def begin_run(path: Path, header: Header, topology: Path | None = None) -> list[Path]:
     """Begin a run that is measured: its folder, in its place from the start, because credits are spent for it.
 
-    Returns the folders made for it, innermost first. Without metrics.json it does not look whole. Raises InvalidRun
-    where the place is taken.
+    It keeps a copy of its topology file. Returns the folders made for it, innermost first. Without metrics.json it does
+    not look whole. Raises InvalidRun where the place is taken.
     """
     made = [path, *(parent for parent in path.parents if not parent.exists())]
     with new_run(path) as folder:
         raw_folder(folder).mkdir()
+        if topology is not None:
+            shutil.copyfile(topology, topology_file(folder))
         write_header(folder, header)
     return made
 
@@ -149,6 +152,10 @@ def new_run(path: Path) -> Iterator[Path]:
         raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.iterdir():
+        match = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.partial", stale.name)
+        if match and not _is_alive(int(match[1])):  # of a process that was killed
+            shutil.rmtree(stale, ignore_errors=True)
     building = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         building.mkdir()
@@ -159,6 +166,16 @@ def new_run(path: Path) -> Iterator[Path]:
         for parent in made:  # after a failure, the folders made for the run are empty
             with suppress(OSError):
                 parent.rmdir()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import shlex
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +20,7 @@ import catchment
 from catchment import store
 from catchment.assign import Asked, assign
 from catchment.engine import parts, quote, quote_path
-from catchment.errors import InvalidFile, UnknownName
+from catchment.errors import InvalidFile, InvalidRun, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import measure
 from catchment.model import Target, Window
@@ -30,6 +32,7 @@ Progress = Callable[[str, float], None]
 """Told in a few words what is being done now, and how much of the whole is done, from 0 to 1."""
 
 _MENTIONED = 3
+_BLOCK = 1 << 20
 _READ = 0.8  # reading takes most of the time
 
 
@@ -127,9 +130,23 @@ def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: boo
 
 
 def _holds_something(file: Path) -> bool:
-    """Tell whether a file of a measured run holds a result: a measurement that nobody answers has none."""
-    with gzip.open(file) as stream:
-        return stream.read(1) != b""
+    """Tell whether a file of a measured run holds a result: a measurement that nobody answers has none.
+
+    Raises InvalidRun where it is damaged: results would be missing, and nobody would know.
+    """
+    try:
+        if file.stat().st_size == 0:  # nothing, compressed, takes 20 bytes
+            raise EOFError("it is empty")
+        with gzip.open(file) as stream:
+            first = stream.read(1)
+            while stream.read(_BLOCK):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        run = shlex.quote(str(file.parent.parent))
+        raise InvalidRun(
+            f"{file}: damaged ({error}): remove it, and `catchment resume {run}` fetches it again"
+        ) from error
+    return first != b""
 
 
 def _observe(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import secrets
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,10 +68,9 @@ def run_campaign(
         cut=_reused_window(campaign, start) if campaign.reuse else Window(),
         plan=campaign,
     )
-    made = store.begin_run(path, header)
+    topology = None if campaign.sandbox.topology is None else Path(campaign.sandbox.topology)
+    made = store.begin_run(path, header, topology)
     with store.locked(path), _kept_if_accepted(path, made):
-        if campaign.sandbox.topology is not None:
-            shutil.copyfile(campaign.sandbox.topology, store.topology_file(path))
         return _go_on(path, header, environ, clock, sleep, progress)
 
 
@@ -88,7 +86,7 @@ def resume_run(
     header = store.read_header(path)
     if header.plan is None:
         raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {path}` rebuilds its tables")
-    if store.is_complete(path):
+    if store.is_complete(path) and store.is_collected(path, store.read_accepted(path)):
         raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
     with store.locked(path), _kept_if_accepted(path):
         return _go_on(path, header, environ, clock, sleep, progress)
@@ -179,7 +177,7 @@ def _schedule(
         known=known,
         progress=_part(progress, 0.6, 1),
     )
-    held = replace(held, stage=Stage.SCHEDULED)
+    held = replace(held, stage=Stage.SCHEDULED, remarks=tuple(platform.atlas.warnings))
     store.write_accepted(path, held)
     return held
 
@@ -200,6 +198,7 @@ def _reuse(
         tag="" if accepted is None else accepted.tag,
         stage=Stage.SCHEDULED,
         measurements=tuple(one.to_table() for one in measurements),
+        remarks=tuple(platform.atlas.warnings),
     )
     store.write_accepted(path, held)
     return held

@@ -6,6 +6,7 @@ import gzip
 import math
 import os
 import re
+import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -85,11 +86,12 @@ def collect(
         # Hidden, so that nobody takes for a result what is not whole.
         unfinished = folder / f".{file.name}.unfinished"
         try:
-            if file.exists():
-                look, complete = _read_again(file), True
-            else:
+            look = _read_again(file)
+            if look is None:
                 look, complete = waiting.until_done(unfinished)
                 unfinished.replace(file)
+            else:
+                complete = waiting.is_enough(look)
         finally:
             unfinished.unlink(missing_ok=True)
         collected.append(
@@ -142,6 +144,13 @@ class _Waiting:
             raise PlatformFailed(f"measurement {self.measurement.id} has no end, and so no last result: stop it")
         self.until(stop + LATEST_RESULT_S, "it ends")
         return self.fetch(file), True
+
+    def is_enough(self, look: _Look) -> bool:
+        """Tell whether enough probes have answered a one-off; whatever has a last second was waited for."""
+        asked = self.measurement.probes
+        if self.measurement.reused or self.measurement.interval_s is not None or asked is None:
+            return True
+        return len(look.participants) >= ENOUGH * len(asked)
 
     def until(self, time: float | None, what: str, most: float = 1.0) -> None:
         """Wait until a time, if one is given and it has not passed; by then the share `most` is done."""
@@ -216,9 +225,13 @@ class _Waiting:
         return None if start is None else math.ceil(start), None if end is None else math.ceil(end) - 1
 
 
-def _read_again(file: Path) -> _Look:
-    with gzip.open(file) as lines:
-        found = [_PROBE.search(line) for line in lines]
+def _read_again(file: Path) -> _Look | None:
+    """Count what a file holds that was fetched before; None where there is none, or it is damaged."""
+    try:
+        with gzip.open(file) as lines:
+            found = [_PROBE.search(line) for line in lines]
+    except (OSError, EOFError, zlib.error):
+        return None
     return _Look(results=len(found), participants=frozenset(int(probe[1]) for probe in found if probe is not None))
 
 
