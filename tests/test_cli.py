@@ -147,6 +147,7 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
         yield process, json.loads(text)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
+    assert not (tmp_path / "sandbox").exists()
 
 
 def test_a_served_sandbox_is_measured_without_a_key_and_keeps_its_port(
@@ -163,6 +164,7 @@ def test_a_served_sandbox_is_measured_without_a_key_and_keeps_its_port(
     busy = catchment("sandbox", "serve", "--port", told["server"].partition(":")[2], "--folder", "other")
     assert (busy.returncode, busy.stdout, len(busy.stderr.splitlines())) == (1, "", 1)
     assert "in use" in busy.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_served_sandbox_takes_new_measurements_at_its_own_speed(

@@ -363,6 +363,14 @@ def test_a_topology_and_a_service_that_contradict_each_other_are_named(tmp_path:
         run(tmp_path, CAMPAIGN + 'sandbox = { topology = "world.toml" }')
 
 
+def test_a_sandbox_whose_journal_is_lost_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = run(tmp_path).path
+    for lost in (path / "metrics.json", path / "raw" / "1000001.ndjson.gz", store.journal_file(path)):
+        lost.unlink()
+    with pytest.raises(InvalidRun, match=r"sandbox\.ndjson is lost.*: remove the folder, and run the campaign anew$"):
+        workflow.resume_run(path, environ={})
+
+
 def test_interrupted_before_anything_was_asked_leaves_nothing(tmp_path: Path) -> None:
     def press_ctrl_c(text: str, _: float) -> None:
         raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from typing import Any
 
 import catchment
 from catchment import store
-from catchment.campaign import Campaign, VantagePoints
+from catchment.campaign import Campaign, PlatformName, VantagePoints
 from catchment.engine import parts
 from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
 from catchment.importers import probes_in, write_asked
@@ -102,8 +102,14 @@ def _go_on(
 ) -> Imported:
     """Do what is left to do for a run whose lock is held."""
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
-    if not store.is_collected(path, store.read_accepted(path)):
+    accepted = store.read_accepted(path)
+    if not store.is_collected(path, accepted):
         plan, journal = header.plan, store.journal_file(path)
+        if plan.platform is PlatformName.SANDBOX and accepted and accepted.measurements and not journal.exists():
+            raise InvalidRun(
+                f"{path}: {journal.name} is lost, and with it the sandbox that was measured: remove the folder, and "
+                "run the campaign anew"
+            )
         if store.topology_file(path).exists():
             plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
         with connect(plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal) as platform:
@@ -232,6 +238,8 @@ def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
         note = f"the run is kept: `catchment resume {shlex.quote(str(path))}` goes on; or remove the folder"
         if stopped:
             raise Interrupted(f"interrupted; {note}") from error
+        if isinstance(error, InvalidRun):
+            raise
         if isinstance(error, CatchmentError | OSError):
             raise PlatformFailed(f"{error}; {note}") from error
         raise

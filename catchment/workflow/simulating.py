@@ -6,7 +6,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from catchment.campaign import Sandbox
@@ -34,7 +34,6 @@ def serve_sandbox(
     internet = simulate(sandbox, services)
     given = find_key(environ)
     key = secrets.token_hex(16) if given is None else given.value
-    folder.mkdir(parents=True, exist_ok=True)
     with open_sandbox(
         internet, start=time.time(), speed=speed, services=services, folder=folder, port=port, key=key
     ) as served:
@@ -42,19 +41,25 @@ def serve_sandbox(
         key_file.unlink(missing_ok=True)
         key_file.touch(mode=0o600)
         key_file.write_text(key + "\n", encoding="ascii")
-        yield {
-            "server": served.server,
-            "ca_file": str(served.ca_file),
-            "key_file": str(key_file),
-            "speed": speed,
-            "services": [service.name for service in services],
-            "environment": {
-                SERVER: served.server,
-                CA_FILE: shlex.quote(str(Path(served.ca_file).absolute())),
-                SPEED: f"{speed:g}",
-                VARIABLES[0]: f"$(cat {shlex.quote(str(key_file.absolute()))})",
-            },
-        }
+        try:
+            yield {
+                "server": served.server,
+                "ca_file": str(served.ca_file),
+                "key_file": str(key_file),
+                "speed": speed,
+                "services": [service.name for service in services],
+                "environment": {
+                    SERVER: served.server,
+                    CA_FILE: shlex.quote(str(Path(served.ca_file).absolute())),
+                    SPEED: f"{speed:g}",
+                    VARIABLES[0]: f"$(cat {shlex.quote(str(key_file.absolute()))})",
+                },
+            }
+        finally:  # both are of no use to anybody now
+            key_file.unlink(missing_ok=True)
+            Path(served.ca_file).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def save_topology(campaign: Path | None, out: Path) -> Numbers:
