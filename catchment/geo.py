@@ -6,6 +6,7 @@ site for about one vantage point in a thousand.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,21 @@ _AMBIGUOUS_RATIO = 1.0115
 # Great circles from dot products lose their digits near zero: 1 - 1e-16 is already 0.1 m, so a metre is ample.
 _AMBIGUOUS_SLACK_KM = 0.001
 _CHUNK = 65_536
+
+
+def on_earth(latitude: float, longitude: float) -> bool:
+    """Tell whether these are degrees of a place."""
+    return -90 <= latitude <= 90 and -180 <= longitude <= 180
+
+
+def arc_km(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
+    """Return the great-circle distance in km between two points: for where half a per cent is no matter."""
+    phi, other_phi = math.radians(latitude), math.radians(other_latitude)
+    half = (
+        math.sin((other_phi - phi) / 2) ** 2
+        + math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_longitude - longitude) / 2) ** 2
+    )
+    return 2 * MEAN_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
 
 
 def distance_km(

@@ -13,6 +13,7 @@ import duckdb
 
 from catchment.engine import quote, quote_path
 from catchment.errors import InvalidFile
+from catchment.geo import on_earth
 from catchment.observe import Rejected, ResultFile, sniff
 from catchment.observe.reading import DAMAGED, open_bytes
 from catchment.schemas import VANTAGE_POINTS, declared, selected
@@ -150,7 +151,7 @@ def _number(value: object) -> int | None:
 def _is_place(latitude: object, longitude: object) -> bool:
     if not isinstance(latitude, int | float) or not isinstance(longitude, int | float):
         return False
-    return -90 <= latitude <= 90 and -180 <= longitude <= 180
+    return on_earth(latitude, longitude)
 
 
 def _fill_listed(con: duckdb.DuckDBPyConnection, probes: Probes) -> None:

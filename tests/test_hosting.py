@@ -8,7 +8,7 @@ import pytest
 from catchment.assign.identity import identify
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile, UnknownName
-from catchment.geo import CONTINENT_OF, nearest
+from catchment.geo import CONTINENT_OF, arc_km, nearest
 from catchment.model import Outcome, Pattern, Service, Site
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.sandbox.internet.truth import truth
@@ -23,7 +23,7 @@ from catchment.platforms.topology.elements import (
 )
 from catchment.platforms.topology.hosting import add_site, host
 from catchment.platforms.topology.naming import made_identity
-from catchment.platforms.topology.towns import airport_town, arc_km, earth
+from catchment.platforms.topology.towns import airport_town, earth
 from catchment.platforms.topology.world import make_world
 from catchment.services import bundled_service, service_names
 from tests.conftest import EXAMPLE_SERVICE

@@ -10,13 +10,12 @@ import pytest
 
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile
-from catchment.geo import LIGHT_KM_PER_MS
+from catchment.geo import LIGHT_KM_PER_MS, arc_km
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.announcing import Epoch
 from catchment.platforms.sandbox.internet.routing import FORWARDING_MS, Announcement, Path, Routes, routes
 from catchment.platforms.topology.elements import Relation, TieBreak, Topology, Upstream
 from catchment.platforms.topology.hosting import host
-from catchment.platforms.topology.towns import arc_km
 from catchment.platforms.topology.world import make_world
 from tests.small_internets import ORIGIN, PLACES, links_of, site_of, small_internet
 

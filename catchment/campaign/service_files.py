@@ -13,6 +13,7 @@ from typing import Any
 
 from catchment.campaign.tables import check, plain, read_toml
 from catchment.errors import InvalidFile
+from catchment.geo import on_earth
 from catchment.model import Correction, Pattern, Service, Site
 
 
@@ -89,7 +90,7 @@ def _check_site(site: Site, path: Path) -> None:
         raise InvalidFile(f"{path}: key 'sites': the site code '{site.code}' must be in lower case")
     if (site.latitude is None) != (site.longitude is None):
         raise InvalidFile(f"{path}: key 'sites': '{site.code}' has one coordinate without the other")
-    if site.latitude is not None and site.longitude is not None and not _on_earth(site.latitude, site.longitude):
+    if site.latitude is not None and site.longitude is not None and not on_earth(site.latitude, site.longitude):
         raise InvalidFile(f"{path}: key 'sites': '{site.code}' is not on Earth: {site.latitude}, {site.longitude}")
 
 
@@ -100,7 +101,3 @@ def _check_pattern(pattern: Pattern, path: Path) -> None:
         raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' is no regular expression: {error}") from error
     if "site" not in groups:
         raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' needs a group named 'site': (?P<site>…)")
-
-
-def _on_earth(latitude: float, longitude: float) -> bool:
-    return -90 <= latitude <= 90 and -180 <= longitude <= 180

@@ -15,6 +15,8 @@ from itertools import product
 from math import cos, dist, exp, radians, sin
 from typing import TYPE_CHECKING
 
+from catchment.geo import MEAN_RADIUS_KM
+
 if TYPE_CHECKING:
     from catchment.model import Site
 
@@ -37,7 +39,6 @@ MARKERS = ("o", "s", "^", "D", "v", "<", ">")
 UNASSIGNED_COLOUR = "#5f6468"
 """Colour of vantage points without a site: a grey, told from all sites by its hollow marks too."""
 
-_EARTH_RADIUS_KM = 6371.0088
 _NEAR_KM = 1_500.0
 _SAME_COLOUR_ANYWHERE = 0.02
 _UNPLACED_CLOSENESS = 0.1
@@ -87,7 +88,7 @@ def _closeness(site: Site, other: Site) -> float:
         return _UNPLACED_CLOSENESS
     # Chords of a sphere do: this is no measurement, and a service of 300 sites has 45,000 pairs.
     chord = dist(_vector(site.latitude, site.longitude), _vector(other.latitude, other.longitude))
-    return exp(-chord * _EARTH_RADIUS_KM / _NEAR_KM)
+    return exp(-chord * MEAN_RADIUS_KM / _NEAR_KM)
 
 
 @cache

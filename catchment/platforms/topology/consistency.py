@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 
+from catchment.geo import on_earth
 from catchment.model import AddressFamily
 from catchment.platforms.topology.elements import (
     AnycastService,
@@ -29,7 +30,7 @@ def contradictions(topology: Topology) -> Iterator[str]:
     yield from _twice("services", "AS", [*networks, *(service.asn for service in topology.services)])
     yield from _twice("services", "address", _addresses(topology))
     for place in topology.places:
-        if not _on_earth(place.latitude, place.longitude):
+        if not on_earth(place.latitude, place.longitude):
             yield f"key 'places': {place.code} is not on Earth: mend its latitude or longitude"
     yield from _of_networks(topology, codes)
     yield from _of_links(topology, networks)
@@ -100,7 +101,7 @@ def _of_service(service: AnycastService, codes: set[str], networks: dict[int, Ne
 def _of_site(here: str, site: AnycastSite, codes: set[str], networks: dict[int, Network]) -> Iterator[str]:
     if site.place not in codes:
         yield f"{here}: there is no place '{site.place}': add it to 'places'"
-    if not _on_earth(site.latitude, site.longitude):
+    if not on_earth(site.latitude, site.longitude):
         yield f"{here} is not on Earth: mend its latitude or longitude"
     if not site.identities:
         yield f"{here} has no servers: name at least one in 'identities'"
@@ -120,14 +121,14 @@ def _of_vantage_point(vantage: VantagePoint, codes: set[str], networks: dict[int
     for asn in (vantage.asn, vantage.second_asn):
         if asn is not None and asn not in networks:
             yield f"{here}: there is no AS {asn}: add it to 'networks'"
-    if not _on_earth(vantage.latitude, vantage.longitude):
+    if not on_earth(vantage.latitude, vantage.longitude):
         yield f"{here} is not on Earth: mend its latitude or longitude"
     if vantage.last_mile_ms < 0:
         yield f"{here} has a negative last_mile_ms: 0 is the shortest"
     said = vantage.said_latitude, vantage.said_longitude
     if (said[0] is None) != (said[1] is None):
         yield f"{here}: said_latitude and said_longitude go together: give both or none"
-    if said[0] is not None and said[1] is not None and not _on_earth(said[0], said[1]):
+    if said[0] is not None and said[1] is not None and not on_earth(said[0], said[1]):
         yield f"{here} says that it is not on Earth: mend said_latitude or said_longitude"
     if vantage.placeless and (*said, vantage.said_country) != (None, None, None):
         yield f"{here} is placeless, and yet says where it is: leave out placeless or what begins with said_"
@@ -176,7 +177,3 @@ def _addresses(topology: Topology) -> Iterator[str]:
                 yield str(ipaddress.ip_address(address))
             except ValueError:
                 yield address
-
-
-def _on_earth(latitude: float, longitude: float) -> bool:
-    return -90 <= latitude <= 90 and -180 <= longitude <= 180

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from catchment.errors import InvalidFile, UnknownName
-from catchment.geo import CONTINENT_OF
+from catchment.geo import CONTINENT_OF, arc_km
 from catchment.model import AddressFamily, Service, Site
 from catchment.platforms.topology.elements import (
     AnycastService,
@@ -21,7 +21,7 @@ from catchment.platforms.topology.elements import (
     Upstream,
 )
 from catchment.platforms.topology.naming import made_identity
-from catchment.platforms.topology.towns import airport_town, arc_km, weighted_sample
+from catchment.platforms.topology.towns import airport_town, weighted_sample
 
 # RFC 6996 keeps 4200000000 to 4294967294 for private use.
 _FIRST_ASN = 4_200_000_000

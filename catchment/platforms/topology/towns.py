@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,12 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from catchment.geo import arc_km
 from catchment.platforms.topology.elements import Place
 
 Item = TypeVar("Item")
 
 _TABLE = Path(__file__).parent / "countries.toml"
-_EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +93,6 @@ def airport_town(code: str) -> Place | None:
         latitude=round(float(airport["lat"]), 4),
         longitude=round(float(airport["lon"]), 4),
     )
-
-
-def arc_km(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Return the great-circle distance in km: for choosing towns, where the ellipsoid's half per cent is no matter."""
-    phi, other_phi = math.radians(latitude), math.radians(other_latitude)
-    half = (
-        math.sin((other_phi - phi) / 2) ** 2
-        + math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_longitude - longitude) / 2) ** 2
-    )
-    return 2 * _EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
 
 
 @cache

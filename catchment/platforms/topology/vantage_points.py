@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from catchment.geo import CONTINENT_OF
+from catchment.geo import CONTINENT_OF, arc_km
 from catchment.platforms.topology.elements import (
     Interception,
     Interceptor,
@@ -16,7 +16,7 @@ from catchment.platforms.topology.elements import (
     Trouble,
     VantagePoint,
 )
-from catchment.platforms.topology.towns import arc_km, between_km, earth
+from catchment.platforms.topology.towns import between_km, earth
 
 _ANCHORS = 0.06
 _DISCONNECTED = 0.03

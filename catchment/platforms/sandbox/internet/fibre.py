@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from catchment.geo import LIGHT_KM_PER_MS
+from catchment.geo import LIGHT_KM_PER_MS, arc_km
 from catchment.platforms.topology.elements import Place
-from catchment.platforms.topology.towns import arc_km
 
 STRETCH = 1.3
 """Kilometres of cable for each kilometre of great circle: cables follow roads, railways and coasts.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from catchment.campaign import Change
+from catchment.geo import arc_km
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.addresses import Routers
 from catchment.platforms.sandbox.internet.announcing import Epoch, epochs, family_of
@@ -27,7 +28,6 @@ from catchment.platforms.topology.elements import (
     Trouble,
     VantagePoint,
 )
-from catchment.platforms.topology.towns import arc_km
 
 _LOSS = 0.01  # of single packets, for everybody
 _SILENT_ROUTERS = 0.08
