@@ -1,5 +1,7 @@
 """What can go wrong, by who can mend it. Every message is one line and says what to do next."""
 
+from collections.abc import Sequence
+
 
 class _Wish:
     """A flag without a lock: signal handlers set it, one in the midst of another, and threading.Event would wait."""
@@ -40,3 +42,11 @@ class PlatformFailed(CatchmentError):
 
 class Interrupted(CatchmentError):
     """The user stopped a run that can be gone on with."""
+
+
+def hint(name: str, known: Sequence[str], otherwise: str, *, cutoff: float = 0.6) -> str:
+    """Return the question whether the nearest known name was meant, or what to say where none is near."""
+    import difflib  # noqa: PLC0415  (only who errs waits for it)
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"did you mean '{near[0]}'?" if near else otherwise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import fields, is_dataclass
 from datetime import date
@@ -12,7 +11,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from catchment.errors import InvalidFile
+from catchment.errors import InvalidFile, hint
 
 Checked = TypeVar("Checked")
 
@@ -47,8 +46,7 @@ def _complaint(form: type, where: tuple[str | int, ...], kind: str, message: str
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
     if kind == "unexpected_keyword_argument":
         known = _keys_at(form, where[:-1])
-        near = difflib.get_close_matches(str(where[-1]), known, n=1, cutoff=0.5)
-        return f"unknown key '{key}': " + (f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}")
+        return f"unknown key '{key}': " + hint(str(where[-1]), known, f"known are {', '.join(known)}", cutoff=0.5)
     if kind in {"missing_argument", "missing"}:
         return f"key '{key}' is missing"
     return f"key '{key}': {message[0].lower()}{message[1:]}"

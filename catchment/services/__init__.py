@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 
 from catchment.campaign import load_service
-from catchment.errors import UnknownName
+from catchment.errors import UnknownName, hint
 from catchment.model import Service
 
 _FOLDER = Path(__file__).parent
@@ -23,9 +22,8 @@ def bundled_service(name: str) -> Service:
     """Return a bundled service. Raises UnknownName, which tells the nearest name."""
     known = service_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"bundled are {', '.join(known)}; or name a TOML file"
-        raise UnknownName(f"there is no service '{name}': {hint}")
+        nearest = hint(name, known, f"bundled are {', '.join(known)}; or name a TOML file")
+        raise UnknownName(f"there is no service '{name}': {nearest}")
     return load_service(_FOLDER / f"{name}.toml")
 
 

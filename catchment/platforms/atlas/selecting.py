@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 
 from catchment.campaign import VantagePoints
-from catchment.errors import PlatformFailed, UnknownName
+from catchment.errors import PlatformFailed, UnknownName, hint
 from catchment.geo import CONTINENTS
 from catchment.platforms.atlas.client import Atlas
 
@@ -87,9 +86,8 @@ def _sources(wanted: VantagePoints, af: int) -> Iterator[dict[str, Any]]:
         return
     if wanted.area.lower() not in CONTINENTS:
         known = [_EVERYWHERE, *CONTINENTS]
-        near = difflib.get_close_matches(wanted.area.lower(), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-        raise UnknownName(f"there is no area '{wanted.area}': {hint}")
+        nearest = hint(wanted.area.lower(), known, f"there are {', '.join(known)}")
+        raise UnknownName(f"there is no area '{wanted.area}': {nearest}")
     yield {"country_code__in": CONTINENTS[wanted.area.lower()].split()}
 
 

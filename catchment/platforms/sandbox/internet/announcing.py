@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from catchment.campaign import Change, ChangeName
-from catchment.errors import InvalidFile, UnknownName
+from catchment.errors import InvalidFile, UnknownName, hint
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.routing import Announcement, Routes, routes
 from catchment.platforms.topology.elements import (
@@ -253,5 +252,4 @@ def _announcement(origin: int, site: AnycastSite, upstream: Upstream) -> Announc
 
 def _near(name: str, known: Iterable[str]) -> str:
     listed = sorted(known)
-    near = difflib.get_close_matches(name, listed, n=1, cutoff=0.4)
-    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(listed[:20])}"
+    return hint(name, listed, f"there are {', '.join(listed[:20])}", cutoff=0.4)
