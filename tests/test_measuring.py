@@ -451,6 +451,16 @@ def test_a_sandbox_in_which_a_site_is_unknown_is_one_line(tmp_path: Path) -> Non
     assert left(tmp_path) == []
 
 
+def test_a_map_counts_whom_it_cannot_draw(tmp_path: Path) -> None:
+    world = make_world(1).vantage_points
+    placeless = [one.id for one in world if one.placeless and one.connected and one.public][:3]
+    text = CAMPAIGN.replace("count = 60", f'count = 20, ids = {placeless}, countries = ["DE"]')
+    measured = run(tmp_path, text)
+    for sides in ([(measured, Window())], [(measured, Window()), (measured, Window())]):
+        (file,) = workflow.draw_map(sides, tmp_path / "map.svg")
+        assert "(3 vantage points without a place are not drawn)" in file.read_text()
+
+
 def test_a_sandbox_that_fails_says_that_it_is_the_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by mistake")

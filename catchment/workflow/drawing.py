@@ -42,6 +42,13 @@ def draw_map(
     to = out or run.path / ("moves.png" if earlier else "map.png")
     files: list[Path] = []
     with workbench() as (con, _):
+        progress("judging which site each vantage point reaches", 0)
+        if earlier:
+            load_both(con, earlier[0], (run, window), run.header.services)
+            subject = f"who moved between {label_of(earlier[0])} and {label_of((run, window))}"
+        else:
+            inside = load_run(con, run, window, run.header.services)
+            subject = f"catchment of each site, {iso_time(inside.start)} to {iso_time(inside.end)}"
         for goal in chosen:
             file = to if len(chosen) == 1 else to.with_stem(f"{to.stem}-{goal.address.replace(':', '-')}")
             progress(f"drawing {file.name}", len(files) / len(chosen))
@@ -49,60 +56,60 @@ def draw_map(
             sites = () if service is None else service.sites
             title = f"{goal.service or 'no service'}, {goal.address}"
             if earlier:
-                changes = _changes(con, earlier[0], (run, window), goal)
-                subtitle = (
-                    f"who moved between {label_of(earlier[0])} and {label_of((run, window))}{_unplaced(con, goal)}"
-                )
+                changes, unplaced = _changes(con, earlier[0], (run, window), goal)
+                subtitle = subject + _left_out(unplaced)
                 figure = figures.moves_map(changes, sites, title=title, subtitle=subtitle, region=region)
             else:
-                inside = load_run(con, run, window, run.header.services)
-                span = f"{iso_time(inside.start)} to {iso_time(inside.end)}"
-                subtitle = f"catchment of each site, {span}{_unplaced(con, goal)}"
-                figure = figures.catchment_map(_dots(con, goal), sites, title=title, subtitle=subtitle, region=region)
+                dots, unplaced = _dots(con, goal)
+                subtitle = subject + _left_out(unplaced)
+                figure = figures.catchment_map(dots, sites, title=title, subtitle=subtitle, region=region)
             figures.save(figure, file)
             files.append(file)
     return files
 
 
-def _unplaced(con: duckdb.DuckDBPyConnection, target: Target) -> str:
+def _left_out(unplaced: int) -> str:
     """Say how many vantage points cannot be drawn, so that nobody wonders why the tables count more."""
-    (count,) = con.execute(
-        """SELECT count(*) FROM assignments AS a JOIN vantage_points AS v USING (vantage)
-        WHERE a.target = ? AND v.latitude IS NULL""",
-        [target.address],
-    ).fetchall()[0]
-    return f" ({count} vantage points without a place are not drawn)" if count else ""
+    return f" ({unplaced} vantage points without a place are not drawn)" if unplaced else ""
 
 
-def _dots(con: duckdb.DuckDBPyConnection, target: Target) -> list[Dot]:
+def _dots(con: duckdb.DuckDBPyConnection, target: Target) -> tuple[list[Dot], int]:
+    """Return what to draw of one target, and how many vantage points have no place."""
     from catchment.figures import Dot  # noqa: PLC0415
 
     rows = con.execute(
         """SELECT v.latitude, v.longitude, a.site, a.verdict
-        FROM assignments AS a JOIN vantage_points AS v USING (vantage)
-        WHERE a.target = ? AND v.latitude IS NOT NULL ORDER BY a.vantage""",
+        FROM assignments AS a JOIN vantage_points AS v USING (vantage) WHERE a.target = ? ORDER BY a.vantage""",
         [target.address],
     ).fetchall()
-    if not rows:
+    dots = [
+        Dot(latitude=lat, longitude=lon, site=site, verdict=Verdict(verdict))
+        for lat, lon, site, verdict in rows
+        if lat is not None
+    ]
+    if not dots:
         raise UnknownName("no vantage point has a place to draw: import the results again with --probes FILE")
-    return [Dot(latitude=lat, longitude=lon, site=site, verdict=Verdict(verdict)) for lat, lon, site, verdict in rows]
+    return dots, len(rows) - len(dots)
 
 
-def _changes(con: duckdb.DuckDBPyConnection, before: Side, after: Side, target: Target) -> list[Change]:
+def _changes(con: duckdb.DuckDBPyConnection, before: Side, after: Side, target: Target) -> tuple[list[Change], int]:
+    """Return what to draw of one target of the later run, and how many that reached a site have no place."""
     from catchment.figures import Change  # noqa: PLC0415
 
     pairs = comparing.pair_targets(before[0].header.targets, after[0].header.targets)
     pair = next((pair for pair in pairs if pair[1] == target), None)
     if pair is None:
         raise UnknownName(f"the run before did not measure {target.address}: choose a target of both with --target")
-    load_both(con, before, after, after[0].header.services)
     rows = con.execute(
         """SELECT v.latitude, v.longitude, b.site, a.site
         FROM (SELECT * FROM assignments_before WHERE target = $before AND site IS NOT NULL) AS b
         FULL JOIN (SELECT * FROM assignments_after WHERE target = $after AND site IS NOT NULL) AS a USING (vantage)
-        JOIN vantage_points AS v USING (vantage) WHERE v.latitude IS NOT NULL ORDER BY vantage""",
+        JOIN vantage_points AS v USING (vantage) ORDER BY vantage""",
         {"before": pair[0].address, "after": pair[1].address},
     ).fetchall()
-    if not rows:
+    changes = [
+        Change(latitude=lat, longitude=lon, before=old, after=new) for lat, lon, old, new in rows if lat is not None
+    ]
+    if not changes:
         raise UnknownName("no vantage point that reached a site has a place to draw: import with --probes FILE")
-    return [Change(latitude=lat, longitude=lon, before=old, after=new) for lat, lon, old, new in rows]
+    return changes, len(rows) - len(changes)
