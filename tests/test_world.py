@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def providers(world: Topology) -> dict[int, set[int]]:
         if link.relation is Relation.PROVIDER:
             found[link.near].add(link.far)
     return found
+
+
+def reaching(above: Mapping[int, set[int]], asn: int) -> set[int]:
+    """Return a network and all above it, by its providers and theirs."""
+    reached, waiting = set(), [asn]
+    while waiting:
+        asn = waiting.pop()
+        if asn not in reached:
+            reached.add(asn)
+            waiting += above[asn]
+    return reached
 
 
 def tiers(world: Topology) -> tuple[set[int], set[int], set[int]]:
@@ -94,12 +106,7 @@ def test_all_tier_1_networks_peer_with_each_other_in_several_towns(world: Topolo
 def test_every_network_reaches_a_tier_1_by_its_providers(world: Topology) -> None:
     above, tier_1 = providers(world), tiers(world)[0]
     for network in world.networks:
-        reached, waiting = set(), [network.asn]
-        while waiting:
-            asn = waiting.pop()
-            if asn not in reached:
-                reached.add(asn)
-                waiting += above[asn]
+        reached = reaching(above, network.asn)
         assert reached & tier_1
 
 
@@ -235,12 +242,7 @@ def test_nobody_is_behind_only_one_of_the_two_that_do_not_peer_over_ipv6(seed: i
     }
     assert len(apart) == 2
     for network in world.networks:
-        reached, waiting = set(), [network.asn]
-        while waiting:
-            asn = waiting.pop()
-            if asn not in reached:
-                reached.add(asn)
-                waiting += above[asn]
+        reached = reaching(above, network.asn)
         top = reached & tier_1
         assert network.asn in tier_1 or len(top) > 1 or not top <= apart
 

@@ -34,12 +34,11 @@ def demo(
     for step in workflow.demo_steps(out):
         typer.echo(f"\n{step.title}\n", err=True)
         with show_progress() as progress:
-            shown[step.layout] = step.work(progress)
+            shown[step.name] = step.work(progress)
         if not as_json:
-            print_numbers(shown[step.layout], step.layout, as_json=False)
+            print_numbers(shown[step.name], step.layout, as_json=False)
     if as_json:
-        names = {"show_run": "before", "show_comparison": "comparison", "show_next": "next"}
-        print_numbers({names[layout]: numbers for layout, numbers in shown.items()}, "show_next", as_json=True)
+        print_numbers(shown, "show_next", as_json=True)
 
 
 @app.command()

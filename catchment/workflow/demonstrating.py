@@ -49,6 +49,7 @@ _EARLIER_S = 3600
 class Step:
     """A part of the demo: what it does, the work that gives its numbers, and how the terminal lays these out."""
 
+    name: str
     title: str
     layout: str
     work: Callable[[Progress], Numbers]
@@ -82,16 +83,20 @@ def demo_steps(out: Path, *, clock: Callable[[], float] = time.time) -> Iterator
         return compare_runs(*sides)
 
     yield Step(
+        name="before",
         title="A campaign on a simulated Internet: which site of 'demo-dns' does each vantage point reach?",
         layout="show_run",
         work=measure_before,
     )
     yield Step(
+        name="comparison",
         title="An hour later: fire in Frankfurt. The site withdraws its route, and the campaign runs again.",
         layout="show_comparison",
         work=measure_after,
     )
-    yield Step(title="What is here now, and what to try next:", layout="show_next", work=lambda _: _next(out))
+    yield Step(
+        name="next", title="What is here now, and what to try next:", layout="show_next", work=lambda _: _next(out)
+    )
 
 
 def _last(progress: Progress) -> Progress:
