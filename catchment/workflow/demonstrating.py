@@ -116,7 +116,7 @@ def _next(out: Path) -> Numbers:
     }
     before, after, live = (shlex.quote(str(out / name)) for name in ("before", "after", "k-root.toml"))
     commands = {
-        f"catchment run {live}": "live: what 13,000 probes just measured of K-root; no key, no credits (Internet)",
+        f"catchment run {live}": "live: what thousands of probes just measured of K-root; no key, no credits",
         f"catchment show {after} --by country": "the same by country, or by asn, continent, verdict",
         f"catchment show {after} --sites observed": "the nearest of the sites that are still there",
         f"catchment compare {before} {after} --by continent": "whom the fire hit",
