@@ -28,9 +28,10 @@ MEAN_RADIUS_KM = 6371.0088
 # Between any two points, geodesic / great-circle distance lies in [0.99442, 1.00449]. A site whose great circle is more
 # than the quotient of the two (1.0102) times the shortest one cannot be the nearest; 1.0115 leaves room for rounding.
 _AMBIGUOUS_RATIO = 1.0115
+_LEAST_GEODESIC_RATIO = 0.9944
 # Great circles from dot products lose their digits near zero: 1 - 1e-16 is already 0.1 m, so a metre is ample.
 _AMBIGUOUS_SLACK_KM = 0.001
-_CHUNK = 65_536
+_CHUNK = 16_384
 
 
 def on_earth(latitude: float, longitude: float) -> bool:
@@ -91,6 +92,30 @@ def nearest(
             here = np.full(len(sites), latitudes[start + row]), np.full(len(sites), longitudes[start + row])
             index[start + row] = sites[np.argmin(distance_km(*here, site_latitudes[sites], site_longitudes[sites]))]
     return index, distance_km(latitudes, longitudes, site_latitudes[index], site_longitudes[index])
+
+
+def sites_within(
+    latitudes: NDArray[np.float64],
+    longitudes: NDArray[np.float64],
+    limits_km: NDArray[np.float64],
+    site_latitudes: NDArray[np.float64],
+    site_longitudes: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each point how many sites lie within its limit in km, and the index of the first of them.
+
+    Distances are great circles, shortened by what an ellipsoid could take off: a site is rather counted than missed.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    site_vectors = _unit_vectors(site_latitudes, site_longitudes)
+    count, first = np.empty(len(latitudes), dtype=np.int64), np.empty(len(latitudes), dtype=np.int64)
+    for start in range(0, len(latitudes), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        cosines = _unit_vectors(latitudes[chunk], longitudes[chunk]) @ site_vectors.T
+        arcs_km = np.arccos(np.clip(cosines, -1, 1)) * (MEAN_RADIUS_KM * _LEAST_GEODESIC_RATIO)
+        within = arcs_km <= limits_km[chunk, None]
+        count[chunk], first[chunk] = within.sum(axis=1), np.argmax(within, axis=1)
+    return count, first
 
 
 def _unit_vectors(latitudes: NDArray[np.float64], longitudes: NDArray[np.float64]) -> NDArray[np.float64]:

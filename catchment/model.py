@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 AddressFamily = Literal[4, 6]
-CodeSystem = Literal["own", "iata"]
+CodeSystem = Literal["own", "iata", "unlocode"]
 Scope = Literal["global", "local"]
 
 
@@ -83,6 +83,32 @@ class Verdict(StrEnum):
     NO_RESULT = "no-result"
 
 
+class Confidence(StrEnum):
+    """How far an assigned site can be trusted."""
+
+    HIGH = "high"  # the server named it and nothing contradicts, or witnesses of two kinds agree
+    MEDIUM = "medium"  # one witness that is no server, or a server that another witness contradicts
+    LOW = "low"  # light contradicts it
+
+
+class Witness(StrEnum):
+    """What says which site answered, besides the identity that names it."""
+
+    SECOND_IDENTITY = "second-identity"  # another identity in the same reply
+    NEIGHBOUR = "neighbour"  # the last router before the target is one that the service's file knows
+    HOP_NAME = "hop-name"  # its name holds a place
+    EXCHANGE = "exchange"  # its address is in the peering LAN of an Internet exchange
+    LIGHT = "light"  # no other site of the service could have answered so fast
+
+
+class Level(StrEnum):
+    """As what places are compared: servers, sites (one a town), or countries."""
+
+    SERVER = "server"
+    SITE = "site"
+    COUNTRY = "country"
+
+
 ASSIGNED = (Verdict.OK, Verdict.REPAIRED, Verdict.IMPOSSIBLE_RTT, Verdict.MISLOCATED)
 """Verdicts whose site counts in catchments."""
 
@@ -121,14 +147,27 @@ class Address:
 class Pattern:
     r"""A form of the service's identities; the group `site` holds a code, `server` (if any) the server's name.
 
-    `codes` says which code system the group `site` is in: `own` (the codes of this file's sites) or `iata` (those, then
-    the airport's town). Letter case does not count.
+    `codes` says which code system the group `site` is in: `own` (the codes of this file's sites), `iata` or `unlocode`
+    (those, then the town that the code stands for; UN/LOCODE as `nlams` or `nl-ams`). Letter case does not count.
+    `until` dates a scheme that servers have left; their old names are still read.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     regex: str
     codes: CodeSystem = "own"
+    until: datetime.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """Identities that name a site by no rule: those that `regex` matches in full stand for `site`, for a `reason`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    regex: str
+    site: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +175,8 @@ class Site:
     """A place of the service, one per (country, town). Several servers, facilities and codes may hang below it.
 
     `code` is the operator's own code in lower case, unique in the service and stable for ever; `codes` holds further
-    codes of the same place, `identities` those that the operator publishes.
+    codes of the same place, `identities` those that the operator publishes. `families` are the address families that
+    the site announces.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -147,6 +187,7 @@ class Site:
     latitude: float | None = None
     longitude: float | None = None
     scope: Scope = "global"
+    families: tuple[AddressFamily, ...] = (4, 6)
     since: datetime.date | None = None
     until: datetime.date | None = None
     codes: tuple[str, ...] = ()
@@ -169,6 +210,26 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A router or network next to a site: packets that enter the service from an address in `prefix` reach `site`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    prefix: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopName:
+    """The name of a router, where its operator tells it and the reverse DNS does not."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    address: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
     """A public measurement that RIPE Atlas runs all the time toward the service."""
 
@@ -185,7 +246,8 @@ class Service:
     """An anycast service: its addresses, its sites, and how its servers say where they are.
 
     `answers` lists the identity queries that the service itself always answers (`hostname.bind`, `id.server`, `nsid`):
-    an error in place of such an answer was given by somebody else.
+    an error in place of such an answer was given by somebody else. `sites_of` names a bundled service whose sites these
+    are as well. Where nobody publishes all sites, `open_list` lets a code that names a town stand for a site there.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -195,7 +257,12 @@ class Service:
     addresses: tuple[Address, ...]
     answers: tuple[str, ...] = ()
     patterns: tuple[Pattern, ...] = ()
+    overrides: tuple[Override, ...] = ()
     sites: tuple[Site, ...] = ()
+    sites_of: str | None = None
+    open_list: bool = False
+    neighbours: tuple[Neighbour, ...] = ()
+    hop_names: tuple[HopName, ...] = ()
     measurements: tuple[BuiltIn, ...] = ()
     corrections: tuple[Correction, ...] = ()
     sources: tuple[Source, ...] = ()
