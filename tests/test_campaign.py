@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,16 @@ import pytest
 from catchment.campaign import (
     campaign_from,
     campaign_table,
+    corrected,
     digest,
     load_campaign,
     load_service,
+    load_uncorrected,
     service_from,
     service_table,
 )
 from catchment.errors import InvalidFile
-from catchment.model import Kind
+from catchment.model import Address, Correction, Kind, Service, Site, Source
 from tests.conftest import EXAMPLE_SERVICE, ROOT
 
 SERVICE = """
@@ -78,7 +81,49 @@ def test_an_own_service_takes_twenty_lines() -> None:
         (SERVICE + "[[patterns]]\nregex = '('", "is no regular expression"),
         (SERVICE + "[[patterns]]\nregex = 'x'", "needs a group named 'site'"),
         (SERVICE + "[[patterns]]\nregex = '(?P<site>x)'\ncodes = 'icao'", "key 'patterns.1.codes'"),
-        (SERVICE + '[[corrections]]\nsite = "zzz"\nreason = "r"', "there is no site 'zzz'"),
+        (SERVICE + '[[corrections]]\nsite = "zzz"\nreason = "r"', "key 'corrections': there is no site 'zzz'"),
+        (
+            SERVICE + '[[overrides]]\nregex = "x"\nsite = "zzz"\nreason = "r"',
+            "key 'overrides': there is no site 'zzz'",
+        ),
+        (SERVICE + '[[overrides]]\nregex = "("\nsite = "a"\nreason = "r"', "key 'overrides': '(' is no regular"),
+        (
+            SERVICE + '[[neighbours]]\nprefix = "192.0.2.0/24"\nsite = "zzz"',
+            "key 'neighbours': there is no site 'zzz'",
+        ),
+        (
+            SERVICE + '[[neighbours]]\nprefix = "192.0.2.129/25"\nsite = "a"',
+            "'192.0.2.129/25' has bits of a host: did you mean '192.0.2.128/25'?",
+        ),
+        (
+            SERVICE + '[[neighbours]]\nprefix = "2001:db8::1/32"\nsite = "a"',
+            "did you mean '2001:db8::/32'?",
+        ),
+        (SERVICE + '[[neighbours]]\nprefix = "192.0.2.0/33"\nsite = "a"', "is not an IPv4 or IPv6 prefix"),
+        (
+            SERVICE + 'neighbours = [{ prefix = "192.0.2.1", site = "a" }, { prefix = "192.0.2.1/32", site = "b" }]',
+            "the prefix '192.0.2.1/32' is there twice",
+        ),
+        (
+            SERVICE + '[[hop_names]]\naddress = "r1"\nname = "r1"',
+            "key 'hop_names': 'r1' is not an IPv4 or IPv6 address",
+        ),
+        (SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nfamilies = []', "must be [4], [6] or [4, 6]"),
+        (SERVICE + '[[sites]]\ncode = "a"\ntown = "A"\ncountry = "DE"\nfamilies = [5]', "key 'sites.1.families.1'"),
+        (SERVICE + '[[sites]]\ncode = ""\ntown = "A"\ncountry = "DE"', "and not empty"),
+        (
+            SERVICE
+            + 'sites = [{ code = "a", town = "Zürich", country = "CH" }, '
+            + '{ code = "b", town = "ZURICH", country = "CH" }]',
+            "the town 'ZURICH, CH' is there twice, once as 'Zürich', in 'a' and 'b'",
+        ),
+        (
+            SERVICE
+            + 'sites = [{ code = "a", town = "A", country = "DE", codes = ["B"] }, '
+            + '{ code = "b", town = "B", country = "DE" }]',
+            "the site code 'b' is there twice",
+        ),
+        (SERVICE + 'sites_of = "k-root"', "key 'sites_of': nobody here knows 'k-root'"),
         (SERVICE.replace('"own"', '"Own Service"'), "must be lower-case letters"),
         ("name = ", "not a TOML file"),
     ],
@@ -196,7 +241,108 @@ def test_a_service_survives_being_frozen_into_a_run() -> None:
     assert service_from(service_table(service), EXAMPLE_SERVICE) == service
 
 
+WHOLE = """
+open_list = true
+patterns = [{ regex = '^(?P<site>[a-z]{3})$', until = 2020-01-01 }]
+overrides = [{ regex = "lab", site = "was", reason = "it is there" }]
+neighbours = [{ prefix = "2001:DB8:0::/48", site = "was" }]
+hop_names = [{ address = "2001:DB8:0::1", name = "r1.was" }]
+corrections = [{ site = "was", longitude = -77.0, reason = "a sign" }]
+sites = [{ code = "was", town = "Washington", country = "US", latitude = 38.9, longitude = 77.0, families = [6] }]
+sources = [{ of = "sites", text = "our list", date = 2026-11-22 }]
+"""
+
+
+def test_a_service_with_everything_survives_being_frozen_into_a_run(tmp_path: Path) -> None:
+    service = load_service(write(tmp_path, SERVICE + WHOLE))
+    assert service_from(json.loads(json.dumps(service_table(service))), tmp_path) == service
+    assert service.corrections[0].reason == "a sign"
+
+
+def test_neighbours_and_routers_are_kept_in_their_canonical_form(tmp_path: Path) -> None:
+    service = load_service(write(tmp_path, SERVICE + WHOLE))
+    assert (service.neighbours[0].prefix, service.hop_names[0].address) == ("2001:db8::/48", "2001:db8::1")
+
+
+def test_what_was_published_can_be_read_beside_its_corrections(tmp_path: Path) -> None:
+    file = write(tmp_path, SERVICE + WHOLE)
+    published = load_uncorrected(file)
+    assert published.sites[0].longitude == 77.0
+    assert corrected(published, file) == load_service(file)
+    assert corrected(load_service(file), file) == load_service(file)
+
+
+def test_a_correction_may_make_one_town_of_what_the_list_calls_two(tmp_path: Path) -> None:
+    sites = 'sites = [{ code = "a", town = "A", country = "DE" }, { code = "b", town = "A", country = "DE" }]\n'
+    mended = 'corrections = [{ site = "b", town = "B", reason = "copied from the line above" }]'
+    assert load_service(write(tmp_path, SERVICE + sites + mended)).sites[1].town == "B"
+
+
+def test_towns_of_one_name_in_two_countries_are_two_sites(tmp_path: Path) -> None:
+    sites = 'sites = [{ code = "a", town = "Boston", country = "US" }, { code = "b", town = "Boston", country = "GB" }]'
+    assert len(load_service(write(tmp_path, SERVICE + sites)).sites) == 2
+
+
+def lend(name: str) -> Service:
+    sites = (Site(code="was", town="Washington", country="US", latitude=38.9, longitude=77.0),)
+    corrections = (Correction(site="was", longitude=-77.0, reason="a sign"),)
+    sources = tuple(Source(of=of, text=name, date=date(2025, 1, 1)) for of in ("sites", "addresses"))
+    where = {"lender": None, "chain": "other", "own": "own", "circle": "own"}[name]
+    return Service(
+        name=name,
+        operator="they",
+        addresses=(Address(address="192.0.2.9"),),
+        sites=sites,
+        corrections=corrections,
+        sources=sources,
+        sites_of=where,
+    )
+
+
+def test_sites_of_another_service_come_with_their_corrections_and_sources(tmp_path: Path) -> None:
+    own = """sites_of = "lender"
+    sites = [{ code = "fra", town = "Frankfurt", country = "DE" }]
+    overrides = [{ regex = "lab", site = "was", reason = "it is there" }]
+    corrections = [{ site = "was", town = "Ashburn", reason = "ours stands there" }]
+    sources = [{ of = "addresses", text = "us", date = 2026-11-22 }]"""
+    file = write(tmp_path, SERVICE + own)
+    service = load_service(file, lend)
+    assert [(site.code, site.town, site.longitude) for site in service.sites] == [
+        ("was", "Ashburn", -77.0),
+        ("fra", "Frankfurt", None),
+    ]
+    assert service.sites_of is None
+    assert [source.text for source in service.sources] == ["us", "lender"]
+    assert service_from(service_table(service), file) == service
+    assert load_uncorrected(file).sites_of == "lender"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("chain", "'chain' has its own sites elsewhere, in 'other'"),
+        ("circle", "'circle' goes round in a circle, in 'own'"),
+        ("own", "'own' goes round in a circle, in 'own'"),
+    ],
+)
+def test_sites_are_those_of_a_service_that_lists_them_itself(tmp_path: Path, name: str, complaint: str) -> None:
+    with pytest.raises(InvalidFile, match=f"key 'sites_of': {complaint}"):
+        load_service(write(tmp_path, f'{SERVICE}sites_of = "{name}"'), lend)
+
+
+def test_a_site_that_both_services_list_is_there_twice(tmp_path: Path) -> None:
+    own = 'sites_of = "lender"\nsites = [{ code = "iad", town = "Washington", country = "US" }]'
+    with pytest.raises(InvalidFile, match="the town 'Washington, US' is there twice, in 'was' and 'iad'"):
+        load_service(write(tmp_path, SERVICE + own), lend)
+
+
 def test_the_digest_of_a_service_changes_with_its_facts(tmp_path: Path) -> None:
     first = load_service(write(tmp_path, SERVICE))
     assert digest(first) == digest(load_service(write(tmp_path, "# a remark\n" + SERVICE)))
     assert digest(first) != digest(load_service(write(tmp_path, SERVICE.replace("192.0.2.1", "192.0.2.2"))))
+
+
+def test_the_digest_of_a_service_is_of_what_is_known_not_of_whence(tmp_path: Path) -> None:
+    service = load_service(write(tmp_path, SERVICE + WHOLE))
+    assert digest(replace(service, sources=(), corrections=())) == digest(service)
+    assert digest(replace(service, open_list=False)) != digest(service)

@@ -5,11 +5,29 @@ RULES: dict[str, str] = {
     "published-identity": "the operator publishes this identity for the site",
     "pattern-own-code": "the identity matches a pattern of the service, and its code is one of the site's own",
     "pattern-iata-town": "the identity matches a pattern, and its code is an airport of the site's town",
+    "pattern-unlocode-town": "the identity matches a pattern, and its code is the UN/LOCODE of the site's town",
+    "pattern-place-near": (
+        "the identity matches a pattern, and the place of its code is within 60 km of this site and near no other one"
+    ),
+    "override": "the service's file says of this identity, with a reason, that it names this site",
     "repaired-identity": "the identity is a few edits away from published ones of this site, and of no other",
+    "open-list-place": (
+        "the identity matches a pattern, and its code names this place; nobody publishes all sites of the service"
+    ),
+    "reordered-identity": "the identity begins as a published one of this site, and has its end in another order",
+    "place-not-listed": "the identity matches a pattern, and its code names a place where the service lists no site",
     "code-not-listed": "the identity matches a pattern, but its code names no site of the service",
     "no-pattern-matches": "the identity matches no pattern of the service and no published identity",
     "nothing-to-match": "the service's file has neither patterns nor published identities",
+    # From other witnesses to a site, where no identity was asked for or promised.
+    "neighbour-of-site": "the last router before the target is one that the service's file knows, next to this site",
+    "hop-name": "the name of the last router before the target, less than 2 ms away, holds the town of this site",
+    "exchange-of-site": "the last router before the target is in the peering LAN of an exchange in this site's town",
+    "only-feasible-site": "light could have come back so fast from no other site of the service",
+    "witnesses-agree": "several of these witnesses name this site, and none another one",
+    "witnesses-disagree": "these witnesses name different sites",
     # From answers and failures to a verdict.
+    "class-mismatch": "the answer is in another class than the question: somebody else gave it",
     "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
     "light-ping": (
         "a ping came back faster than that, though not in half the time of the answers, which all name this one site"

@@ -1,6 +1,7 @@
 """Campaign and service files: TOML in, frozen values out. Unknown keys are errors that name the nearest known key.
 
-`plans` says what a campaign is; `campaign_files` and `service_files` read and check both kinds of file, with `tables`.
+`plans` says what a campaign is; `campaign_files` and `service_files` read and check both kinds of file, with `tables`;
+`service_text` writes a service down.
 """
 
 from catchment.campaign.campaign_files import campaign_from, campaign_table, load_campaign
@@ -16,7 +17,16 @@ from catchment.campaign.plans import (
     Schedule,
     VantagePoints,
 )
-from catchment.campaign.service_files import digest, load_service, service_from, service_table
+from catchment.campaign.service_files import (
+    Lend,
+    corrected,
+    digest,
+    load_service,
+    load_uncorrected,
+    service_from,
+    service_table,
+)
+from catchment.campaign.service_text import service_to_toml
 from catchment.campaign.tables import check, plain, read_toml
 
 __all__ = [
@@ -25,6 +35,7 @@ __all__ = [
     "CampaignTarget",
     "Change",
     "ChangeName",
+    "Lend",
     "PlatformName",
     "Query",
     "Sandbox",
@@ -33,11 +44,14 @@ __all__ = [
     "campaign_from",
     "campaign_table",
     "check",
+    "corrected",
     "digest",
     "load_campaign",
     "load_service",
+    "load_uncorrected",
     "plain",
     "read_toml",
     "service_from",
     "service_table",
+    "service_to_toml",
 ]

@@ -132,7 +132,8 @@ class Campaign:
     """The plan of a measurement: which targets, from where, by which queries, when, and for how much.
 
     `reuse` names measurements that run already, to read instead of asking anew: no key, no credits. Without
-    `vantage_points` all of theirs count; a new measurement then asks 50 anywhere.
+    `vantage_points` all of theirs count; a new measurement then asks 50 anywhere. Where routes are traced,
+    `resolve_names` has the DNS asked for the names of the last routers before the targets: they often hold the town.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -145,4 +146,5 @@ class Campaign:
     vantage_points: VantagePoints | None = None
     schedule: Schedule = Schedule()
     budget: Budget = Budget()
+    resolve_names: bool = True
     sandbox: Sandbox = Sandbox()

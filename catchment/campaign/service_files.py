@@ -7,49 +7,156 @@ import ipaddress
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from catchment.campaign.tables import check, plain, read_toml
-from catchment.errors import InvalidFile
+from catchment.errors import InvalidFile, UnknownName
 from catchment.geo import on_earth
-from catchment.model import Correction, Pattern, Service, Site
+from catchment.model import Correction, Service, Site
+from catchment.places import town_key
+
+Lend = Callable[[str], Service]
+"""Returns the service of a name as published, corrections not applied: whose sites another one has as well."""
+
+_NO_FACTS = {"sources", "corrections"}  # whence the facts are; what is corrected shows in the sites
 
 
-def load_service(path: Path) -> Service:
-    """Read a service file and apply its corrections. Raises InvalidFile, which names the file and the key."""
-    return service_from(read_toml(path), path)
+def load_service(path: Path, lend: Lend | None = None) -> Service:
+    """Read a service file and apply its corrections. Raises InvalidFile, which names the file and the key.
+
+    `lend` is asked for the service that `sites_of` names; its sites and corrections then stand in the one returned.
+    """
+    return service_from(read_toml(path), path, lend)
 
 
-def service_from(table: dict[str, Any], path: Path) -> Service:
+def load_uncorrected(path: Path) -> Service:
+    """Read a service file as it is: the values published, beside the corrections. Raises InvalidFile."""
+    return _service(read_toml(path), path)
+
+
+def service_from(table: dict[str, Any], path: Path, lend: Lend | None = None) -> Service:
     """Check a service given as a table (of TOML or JSON) that was read from `path`, and apply its corrections."""
-    service = check(Service, table, path)
-    service = replace(
-        service,
-        addresses=tuple(replace(entry, address=_canonical(entry.address, path)) for entry in service.addresses),
-        sites=tuple(_corrected(site, service.corrections) for site in service.sites),
-    )
-    _check_service(service, path)
+    service = _service(table, path)
+    if service.sites_of is not None:
+        service = _with_sites_of(service, service.sites_of, lend, path)
+    return corrected(service, path)
+
+
+def corrected(service: Service, path: Path) -> Service:
+    """Apply a service's corrections, which it keeps, and check what comes of it. Raises InvalidFile.
+
+    Doing so again changes nothing.
+    """
+    service = replace(service, sites=tuple(_corrected(site, service.corrections) for site in service.sites))
+    _check_sites(service, path)
+    codes = {site.code for site in service.sites}
+    for key, named in {
+        "corrections": [correction.site for correction in service.corrections],
+        "overrides": [override.site for override in service.overrides],
+        "neighbours": [neighbour.site for neighbour in service.neighbours],
+    }.items():
+        strange = [code for code in named if code not in codes]
+        if strange:
+            raise InvalidFile(f"{path}: key '{key}': there is no site '{strange[0]}': name the code of one of 'sites'")
     return service
 
 
 def service_table(service: Service) -> dict[str, Any]:
     """Return a service as plain JSON values, without what is absent; `service_from` reads it back."""
-    return {key: value for key, value in plain(asdict(service)).items() if key != "corrections"}
+    table: dict[str, Any] = plain(asdict(service))
+    return table
 
 
 def digest(service: Service) -> str:
-    """Return the version of a service: 12 hexadecimal digits that change with any of its facts."""
-    text = json.dumps(service_table(service), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    """Return the version of a service: 12 hexadecimal digits that change with any of its facts.
+
+    Where the facts come from, and on what day they were read, is none of them.
+    """
+    facts = {key: value for key, value in service_table(service).items() if key not in _NO_FACTS}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
-def _canonical(address: str, path: Path) -> str:
+def _service(table: dict[str, Any], path: Path) -> Service:
+    """Return a service as published, all checked but the sites and what names them."""
+    service = check(Service, table, path)
+    service = replace(
+        service,
+        addresses=tuple(
+            replace(entry, address=_address(entry.address, "addresses", path)) for entry in service.addresses
+        ),
+        neighbours=tuple(replace(entry, prefix=_network(entry.prefix, path)) for entry in service.neighbours),
+        hop_names=tuple(
+            replace(entry, address=_address(entry.address, "hop_names", path)) for entry in service.hop_names
+        ),
+    )
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", service.name):
+        raise InvalidFile(f"{path}: key 'name': '{service.name}' must be lower-case letters, digits, '-' and '.'")
+    if not service.addresses:
+        raise InvalidFile(f"{path}: key 'addresses' is empty: name at least one address of the service")
+    for pattern in service.patterns:
+        if "site" not in _compiled(pattern.regex, "patterns", path).groupindex:
+            raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' needs a group named 'site': (?P<site>…)")
+    for override in service.overrides:
+        _compiled(override.regex, "overrides", path)
+    _refuse_twice("neighbours", "prefix", (entry.prefix for entry in service.neighbours), "it is of one site", path)
+    _refuse_twice("hop_names", "address", (entry.address for entry in service.hop_names), "give it one name", path)
+    return service
+
+
+def _address(address: str, key: str, path: Path) -> str:
     try:
+        if "%" in address:
+            raise ValueError("a zone (fe80::1%eth0) is of one host alone, and may be any text")
         return str(ipaddress.ip_address(address))
     except ValueError as error:
-        raise InvalidFile(f"{path}: key 'addresses': '{address}' is not an IPv4 or IPv6 address") from error
+        raise InvalidFile(f"{path}: key '{key}': '{address}' is not an IPv4 or IPv6 address") from error
+
+
+def _network(prefix: str, path: Path) -> str:
+    try:
+        if "%" in prefix:
+            raise ValueError("a zone")
+        network = ipaddress.ip_network(prefix, strict=False)
+    except ValueError as error:
+        raise InvalidFile(
+            f"{path}: key 'neighbours': '{prefix}' is not an IPv4 or IPv6 prefix: write it as 192.0.2.0/24"
+        ) from error
+    if ipaddress.ip_address(prefix.partition("/")[0]) != network.network_address:
+        raise InvalidFile(f"{path}: key 'neighbours': '{prefix}' has bits of a host: did you mean '{network}'?")
+    return str(network)
+
+
+def _compiled(regex: str, key: str, path: Path) -> re.Pattern[str]:
+    try:
+        return re.compile(regex)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise InvalidFile(f"{path}: key '{key}': '{regex}' is no regular expression: {error}") from error
+
+
+def _with_sites_of(service: Service, name: str, lend: Lend | None, path: Path) -> Service:
+    """Return a service with the sites and corrections of another one before its own, and the sources of those."""
+    if lend is None:
+        raise InvalidFile(f"{path}: key 'sites_of': nobody here knows '{name}': find it with catchment.services")
+    try:
+        lender = lend(name)
+    except UnknownName as error:
+        raise InvalidFile(f"{path}: key 'sites_of': {error}") from error
+    if lender.sites_of is not None:
+        what = "goes round in a circle" if lender.sites_of in {service.name, name} else "has its own sites elsewhere"
+        raise InvalidFile(
+            f"{path}: key 'sites_of': '{name}' {what}, in '{lender.sites_of}': name a service that lists its sites"
+        )
+    sources = (source for source in lender.sources if "sites" in source.of and source not in service.sources)
+    return replace(
+        service,
+        sites_of=None,
+        sites=(*lender.sites, *service.sites),
+        corrections=(*lender.corrections, *service.corrections),
+        sources=(*service.sources, *sources),
+    )
 
 
 def _corrected(site: Site, corrections: tuple[Correction, ...]) -> Site:
@@ -61,43 +168,37 @@ def _corrected(site: Site, corrections: tuple[Correction, ...]) -> Site:
     return site
 
 
-def _check_service(service: Service, path: Path) -> None:
-    """Raise InvalidFile where a service contradicts itself."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", service.name):
-        raise InvalidFile(f"{path}: key 'name': '{service.name}' must be lower-case letters, digits, '-' and '.'")
-    if not service.addresses:
-        raise InvalidFile(f"{path}: key 'addresses' is empty: name at least one address of the service")
-    for what, names in {
-        "site code": [code for site in service.sites for code in {site.code, *site.codes}],
-        "town": [f"{site.town}, {site.country}" for site in service.sites],
-        "identity": [text.casefold() for site in service.sites for text in site.identities],
-    }.items():
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise InvalidFile(f"{path}: key 'sites': the {what} '{twice[0]}' is there twice: a site is one town")
+def _check_sites(service: Service, path: Path) -> None:
+    """Raise InvalidFile where sites contradict themselves or each other."""
     for site in service.sites:
         _check_site(site, path)
-    codes = {site.code for site in service.sites}
-    for correction in service.corrections:
-        if correction.site not in codes:
-            raise InvalidFile(f"{path}: key 'corrections': there is no site '{correction.site}'")
-    for pattern in service.patterns:
-        _check_pattern(pattern, path)
+    codes = (code for site in service.sites for code in {code.casefold() for code in (site.code, *site.codes)})
+    _refuse_twice("sites", "site code", codes, "a site is one town", path)
+    identities = (text.casefold() for site in service.sites for text in site.identities)
+    _refuse_twice("sites", "identity", identities, "it is of one site", path)
+    towns: dict[tuple[str, str], Site] = {}
+    for site in service.sites:
+        other = towns.setdefault(town_key(site.town, site.country), site)
+        if other is not site:
+            same = "" if other.town == site.town else f", once as '{other.town}'"
+            raise InvalidFile(
+                f"{path}: key 'sites': the town '{site.town}, {site.country}' is there twice{same}, in '{other.code}' "
+                f"and '{site.code}': a site is one town"
+            )
 
 
 def _check_site(site: Site, path: Path) -> None:
-    if site.code != site.code.lower():
-        raise InvalidFile(f"{path}: key 'sites': the site code '{site.code}' must be in lower case")
+    if not site.code or site.code != site.code.lower():
+        raise InvalidFile(f"{path}: key 'sites': the site code '{site.code}' must be in lower case, and not empty")
+    if not site.families or len(set(site.families)) != len(site.families):
+        raise InvalidFile(f"{path}: key 'sites': 'families' of '{site.code}' must be [4], [6] or [4, 6]")
     if (site.latitude is None) != (site.longitude is None):
         raise InvalidFile(f"{path}: key 'sites': '{site.code}' has one coordinate without the other")
     if site.latitude is not None and site.longitude is not None and not on_earth(site.latitude, site.longitude):
         raise InvalidFile(f"{path}: key 'sites': '{site.code}' is not on Earth: {site.latitude}, {site.longitude}")
 
 
-def _check_pattern(pattern: Pattern, path: Path) -> None:
-    try:
-        groups = re.compile(pattern.regex).groupindex
-    except re.error as error:
-        raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' is no regular expression: {error}") from error
-    if "site" not in groups:
-        raise InvalidFile(f"{path}: key 'patterns': '{pattern.regex}' needs a group named 'site': (?P<site>…)")
+def _refuse_twice(key: str, what: str, names: Iterable[str], why: str, path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InvalidFile(f"{path}: key '{key}': the {what} '{twice[0]}' is there twice: {why}")
