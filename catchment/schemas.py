@@ -49,9 +49,13 @@ OBSERVATIONS = (
     Column("second_identity_source", "VARCHAR", "where that stood"),
     Column("rcode", "VARCHAR", "NOERROR, REFUSED, …; absent where there is no message"),
     Column("class", "VARCHAR", "class of the answer, or else of the question: CH, IN"),
+    Column("question_class", "VARCHAR", "class that was asked; absent where the reply does not repeat the question"),
     Column("failure", "VARCHAR", "timeout, probe-failed, network, malformed, not-reached; absent for an answer"),
     Column("failure_detail", "VARCHAR", "what the result said of it"),
     Column("flow", "INTEGER", "source port or Paris id"),
+    Column("hop", "VARCHAR", "address of the last router that answered before the target, in a traceroute"),
+    Column("hop_rtt_ms", "DOUBLE", "least RTT of that router"),
+    Column("hop_gap", "INTEGER", "how many silent routers stand between it and the target"),
     Column("measurement_id", "BIGINT", "of the platform"),
     Column("raw_file", "VARCHAR", "file in raw/"),
     Column("raw_record", "BIGINT", "record in that file: which line that is not blank, or which array element, from 1"),
@@ -71,6 +75,7 @@ ASSIGNMENTS = (
     Column("rule", "VARCHAR", "id of the rule that gave the verdict (assign.rules)"),
     Column("site_rule", "VARCHAR", "id of the rule that turned the identity into the site"),
     Column("identity", "VARCHAR", "the identity most often given: of the site, or else the one that names no site"),
+    Column("confidence", "VARCHAR", "high, medium or low (model.Confidence); absent where no site is assigned"),
     Column("identified", "INTEGER", "answers that name a site"),
     Column("foreign_identity", "INTEGER", "answers whose identity matches no pattern of the service"),
     Column("unknown_identity", "INTEGER", "answers whose identity matches, but names no known site"),
@@ -80,6 +85,8 @@ ASSIGNMENTS = (
     Column("send_failures", "INTEGER", "queries that the vantage point could not send"),
     Column("network_failures", "INTEGER", "queries refused or reset on the way"),
     Column("malformed", "INTEGER", "replies and results that nobody can read"),
+    Column("witnesses_agree", "INTEGER", "answers in which two identities name the same site"),
+    Column("witnesses_disagree", "INTEGER", "answers in which they name different sites, or one is foreign"),
     Column("pings_answered", "INTEGER", "pings and traceroutes that the target answered"),
     Column("pings_lost", "INTEGER", "pings and traceroutes that it did not"),
     Column("sites_seen", "INTEGER", "different sites named"),
@@ -90,6 +97,21 @@ ASSIGNMENTS = (
     Column("distance_km", "DOUBLE", "from the vantage point to the site"),
     Column("nearest_site", "VARCHAR", "code of the nearest site active in the window"),
     Column("nearest_km", "DOUBLE", "distance to it"),
+    Column(
+        "feasible_sites", "INTEGER", "active sites that light allows by the least RTT; absent where several answered"
+    ),
+)
+
+EVIDENCE = (
+    Column("vantage", "VARCHAR", "who measured"),
+    Column("service", "VARCHAR", "the service measured"),
+    Column("target", "VARCHAR", "its address"),
+    Column("window_start", "DOUBLE", "first second of the window"),
+    Column("witness", "VARCHAR", "second-identity, neighbour, hop-name, exchange or light (model.Witness)"),
+    Column("site", "VARCHAR", "code of the site that it speaks for"),
+    Column("said", "VARCHAR", "what it said: an identity, a router's address or name, an exchange"),
+    Column("observations", "INTEGER", "how often"),
+    Column("possible", "BOOLEAN", "whether light allows that site; absent where nobody knows"),
 )
 
 

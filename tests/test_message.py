@@ -45,8 +45,9 @@ def with_answers(*texts: str, nsid: bytes | None = None, query: str = "hostname.
 
 def test_the_identity_of_a_chaos_answer_is_its_text() -> None:
     assert decode_key(CLOUDFLARE[3:]) == Reply(
-        query="id.server", identity="JNB", identity_source="id.server", rcode="NOERROR", answer_class="CH"
-    )
+        query="id.server", identity="JNB", identity_source="id.server", rcode="NOERROR", answer_class="CH",
+        question_class="CH",
+    )  # fmt: skip
 
 
 def test_hostname_bind_is_named_as_the_source() -> None:
@@ -61,11 +62,14 @@ def test_an_nsid_is_read_where_there_is_no_text() -> None:
         identity_source="nsid",
         rcode="NOERROR",
         answer_class="IN",
+        question_class="IN",
     )
 
 
 def test_a_refusal_has_an_rcode_and_no_identity() -> None:
-    assert from_wire(base64.b64decode(REFUSED)) == Reply(query="version.server", rcode="REFUSED", answer_class="CH")
+    assert from_wire(base64.b64decode(REFUSED)) == Reply(
+        query="version.server", rcode="REFUSED", answer_class="CH", question_class="CH"
+    )
 
 
 @pytest.mark.parametrize("golden", [CLOUDFLARE, HOSTNAME_BIND, NSID_ONLY, REFUSED])
@@ -107,7 +111,7 @@ def test_an_nsid_in_a_refusal_is_read() -> None:
 
 def test_a_class_in_answer_to_a_chaos_question_is_kept_and_shown() -> None:
     reply = from_wire(message("PowerDNS Recursor", answer_class="IN"))
-    assert (reply.identity, reply.answer_class) == ("PowerDNS Recursor", "IN")
+    assert (reply.identity, reply.answer_class, reply.question_class) == ("PowerDNS Recursor", "IN", "CH")
 
 
 def test_a_binary_nsid_is_printable_and_costs_no_answer() -> None:

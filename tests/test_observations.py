@@ -113,9 +113,13 @@ def test_an_answer_holds_who_was_asked_and_who_answered(observed: Callable[..., 
         "second_identity_source": "nsid",
         "rcode": "NOERROR",
         "class": "CH",
+        "question_class": "CH",
         "failure": None,
         "failure_detail": None,
         "flow": 5353,
+        "hop": None,
+        "hop_rtt_ms": None,
+        "hop_gap": None,
         "measurement_id": 90_000_001,
         "raw_file": "results.ndjson",
         "raw_record": 1,
@@ -428,6 +432,124 @@ def test_the_target_is_known_in_any_form_of_its_address(observed: Callable[..., 
     assert observed(result).only["rtt_ms"] == 9.5
 
 
+# --- The last router before the target
+
+
+def last_router(row: Row) -> tuple[str | None, float | None, int | None]:
+    return row["hop"], row["hop_rtt_ms"], row["hop_gap"]
+
+
+SILENT = {"x": "*"}
+HOME, NEAR, FAR = reply_from("192.168.1.1", 0.5), reply_from("203.0.113.1", 4.0), reply_from("203.0.113.2", 9.0)
+THERE = reply_from(TARGET, 9.5)
+
+
+@pytest.mark.parametrize(
+    ("hops", "expected"),
+    [
+        ([hop(1, HOME), hop(2, NEAR), hop(3, FAR), hop(4, THERE)], ("203.0.113.2", 9.0, 0)),
+        ([hop(1, HOME), hop(2, NEAR), hop(3, SILENT), hop(4, SILENT, THERE)], ("203.0.113.1", 4.0, 2 - 1)),
+        ([hop(1, HOME), hop(2, SILENT), hop(3, SILENT), hop(4, THERE)], ("192.168.1.1", 0.5, 2)),
+        ([hop(1, THERE)], (None, None, None)),
+        ([hop(1, SILENT), hop(2, THERE)], (None, None, None)),
+        # The target answers again and again: what stands between its answers is not before it.
+        ([hop(1, NEAR), hop(2, THERE), hop(3, FAR), hop(4, THERE)], ("203.0.113.1", 4.0, 0)),
+        # Some load balancers send packets of one hop to the target and to a router.
+        ([hop(1, NEAR), hop(2, FAR, THERE)], ("203.0.113.1", 4.0, 0)),
+        # Hops in any order: their numbers count.
+        ([hop(3, THERE), hop(1, NEAR), hop(2, FAR)], ("203.0.113.2", 9.0, 0)),
+        # Paris traceroute after five silent hops: how far the target is nobody knows.
+        ([hop(1, NEAR), *(hop(number, SILENT) for number in range(2, 7)), hop(255, THERE)], ("203.0.113.1", 4.0, None)),
+        ([hop(1, NEAR), hop(255, SILENT)], (None, None, None)),
+        ([hop(1, NEAR), hop(2, FAR)], (None, None, None)),
+    ],
+)  # fmt: skip
+def test_the_last_router_before_the_target_is_told(
+    observed: Callable[..., Observed], hops: list[Row], expected: tuple[str | None, float | None, int | None]
+) -> None:
+    assert last_router(observed(traceroute(*hops)).only) == expected
+
+
+@pytest.mark.parametrize("packets", [
+    [reply_from("203.0.113.9", 1.0, err="H")],
+    [reply_from("203.0.113.9", 1.0, err=13)],
+    [reply_from("203.0.113.9", 1.0, late=1)],
+    [{"from": "203.0.113.9", "late": 2, "ttl": 60}],
+    [{"x": "*"}, {"error": "sendto failed"}],
+    [{"from": "203.0.113.9", "rtt": "NaN"}],
+    [{"from": "203.0.113.9", "rtt": -1.0}],
+    [{"rtt": 5.0}],
+    [None, 5, []],
+])  # fmt: skip
+def test_what_is_no_answer_of_a_router_is_passed_over(observed: Callable[..., Observed], packets: list[Any]) -> None:
+    row = observed(traceroute(hop(1, NEAR), hop(2, *packets), hop(3, THERE))).only
+    assert last_router(row) == ("203.0.113.1", 4.0, 1)
+
+
+def test_of_several_routers_of_a_hop_the_fastest_is_told_and_then_the_first_as_text(
+    observed: Callable[..., Observed],
+) -> None:
+    slow = [reply_from("203.0.113.9", 8.0), reply_from("203.0.113.8", 7.5), reply_from("203.0.113.10", 7.5)]
+    row = observed(traceroute(hop(1, *slow), hop(2, THERE))).only
+    assert last_router(row) == ("203.0.113.10", 7.5, 0)
+
+
+@pytest.mark.parametrize("number", [None, "x", -1, 0, 256, 2**31 - 1, -(2**31), 2**40, 1.5e300])
+def test_a_hop_without_a_possible_number_is_none(observed: Callable[..., Observed], number: object) -> None:
+    odd = {"hop": number, "result": [FAR]}
+    assert last_router(observed(traceroute(hop(1, NEAR), odd, hop(3, THERE))).only) == ("203.0.113.1", 4.0, 1)
+
+
+def test_a_target_at_a_hop_without_a_number_is_reached_from_nobody_knows_where(
+    observed: Callable[..., Observed],
+) -> None:
+    row = observed(traceroute(hop(1, NEAR), {"result": [THERE]})).only
+    assert (row["rtt_ms"], *last_router(row)) == (9.5, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "router", ["<script>alert(1)</script>", "\x1b[31m", "fe80::1%eth0", "x" * 9000, "10.0.0.256", ""]
+)
+def test_a_router_whose_address_is_none_is_none(observed: Callable[..., Observed], router: str) -> None:
+    row = observed(traceroute(hop(1, NEAR), hop(2, reply_from(router, 5.0)), hop(3, THERE))).only
+    assert last_router(row) == (None, None, None)
+
+
+def test_a_router_is_told_by_the_one_form_of_its_address(observed: Callable[..., Observed]) -> None:
+    row = observed(traceroute(hop(1, reply_from("2001:DB8:0:0::7", 5.0)), hop(2, THERE))).only
+    assert last_router(row) == ("2001:db8::7", 5.0, 0)
+
+
+def test_traceroutes_that_differ_in_the_last_router_alone_are_two(observed: Callable[..., Observed]) -> None:
+    one, other = traceroute(hop(1, NEAR), hop(2, THERE)), traceroute(hop(1, FAR), hop(2, THERE))
+    found = observed(one, other, one)
+    assert (found.reading.duplicates, found.of("hop")) == (1, ["203.0.113.1", "203.0.113.2"])
+
+
+def test_pings_and_queries_have_no_last_router(observed: Callable[..., Observed]) -> None:
+    found = observed(ping_result(1, 5.0), dns_result(2), traceroute(hop(1, NEAR), hop(2, THERE)))
+    assert [last_router(row) for row in found.rows] == [
+        (None, None, None), (None, None, None), ("203.0.113.1", 4.0, 0)
+    ]  # fmt: skip
+
+
+# --- The class that was asked
+
+
+@pytest.mark.parametrize("answered", ["CH", "IN"])
+def test_the_class_of_the_question_stands_beside_that_of_the_answer(
+    observed: Callable[..., Observed], answered: str
+) -> None:
+    row = observed(dns_result(1, "PowerDNS", answer_class=answered)).only
+    assert (row["class"], row["question_class"]) == (answered, "CH")
+
+
+def test_without_a_message_nobody_knows_which_class_was_asked(observed: Callable[..., Observed]) -> None:
+    answers = [{"TYPE": "TXT", "NAME": "id.server", "RDATA": ["fra1"]}]
+    found = observed(dns_result(1, result={"rt": 5.0, "answers": answers}), dns_error(2), ping_result(3, 1.0))
+    assert found.of("question_class") == [None, None, None]
+
+
 # --- Duplicates, window, order
 
 
@@ -680,3 +802,37 @@ def test_every_recorded_traceroute_that_reaches_its_target_is_told(recorded: Rec
         assert row["rtt_ms"] == min(times, default=None)
         assert (row["failure"] is None) == bool(times)
     assert found.of("failure").count(None) == number
+
+
+def independent_last_router(result: Row) -> tuple[str | None, float | None, int | None]:
+    """Return the last router before the target, as plain Python finds it in a result."""
+    target = result.get("dst_addr", result["dst_name"])
+    reached = [
+        each["hop"]
+        for each in result["result"]
+        if any(packet.get("from") == target and "rtt" in packet for packet in each.get("result", []))
+    ]
+    for each in reversed(result["result"]):
+        if reached and each["hop"] < min(reached):
+            answers = [
+                (packet["rtt"], packet["from"])
+                for packet in each.get("result", [])
+                if "rtt" in packet and not {"err", "late"} & packet.keys()
+            ]
+            if answers:
+                gap = None if min(reached) == 255 else min(reached) - each["hop"] - 1
+                return min(answers)[1], min(answers)[0], gap
+    return None, None, None
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("google-traceroute-2017-06-26", 9263), ("firmware-variety-traceroute", None)]
+)
+def test_every_recorded_traceroute_has_the_last_router_that_an_independent_count_finds(
+    recorded: Recorded, name: str, number: int | None
+) -> None:
+    results, found = recorded(name)
+    assert number in (None, len(found.rows))
+    for row in found.rows:
+        assert last_router(row) == independent_last_router(results[row["raw_record"] - 1])
+    assert any(row["hop"] for row in found.rows)

@@ -233,3 +233,67 @@ def begun(root: Path, plan: Campaign | None = None) -> Path:
     )
     store.begin_run(path, header)
     return path
+
+
+# --- Names of routers
+
+
+def test_names_of_routers_are_read_as_they_were_written(tmp_path: Path) -> None:
+    store.write_hop_names(tmp_path, {"193.0.0.2": "b.example", "193.0.0.1": None}, resolved_at="2026-11-21T12:00:00Z")
+    store.write_hop_names(tmp_path, {"2001:67c::1": "a.example"}, resolved_at="2026-11-22T12:00:00Z")
+    assert store.read_hop_names(tmp_path) == [("193.0.0.2", "b.example"), ("2001:67c::1", "a.example")]
+    assert store.load_hop_names(tmp_path) == store.HopNames(
+        names={"193.0.0.1": None, "193.0.0.2": "b.example", "2001:67c::1": "a.example"}
+    )
+    assert [json.loads(line) for line in (tmp_path / "hop_names.ndjson").read_text().splitlines()] == [
+        {"address": "193.0.0.1", "name": None, "resolved_at": "2026-11-21T12:00:00Z"},
+        {"address": "193.0.0.2", "name": "b.example", "resolved_at": "2026-11-21T12:00:00Z"},
+        {"address": "2001:67c::1", "name": "a.example", "resolved_at": "2026-11-22T12:00:00Z"},
+    ]
+
+
+def test_a_run_without_the_file_has_no_names_of_routers(tmp_path: Path) -> None:
+    assert store.read_hop_names(tmp_path) == []
+
+
+def test_of_two_names_the_later_counts(tmp_path: Path) -> None:
+    for name in ("old.example", "new.example"):
+        store.write_hop_names(tmp_path, {"193.0.0.1": name}, resolved_at="2026-11-21T12:00:00Z")
+    assert store.read_hop_names(tmp_path) == [("193.0.0.1", "new.example")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"null", b"5", b"[]", b"{}", b"\xff\xfe", b"\x00", b"[" * 4000, b"x" * 100_000, b'{"address": "193.0.0.9"}',
+     b'{"name": "a.example"}', b'{"address": "nobody", "name": "a.example"}', b'{"address": 5.5, "name": "a.example"}',
+     b'{"address": "193.0.0.9", "name": 5}', b'{"address": "193.0.0.9", "name": ""}',
+     b'{"address": "193.0.0.9", "name": "\\u001b[31m"}', b'{"address": "193.0.0.9", "name": "\\u202e"}',
+     b'{"address": "193.0.0.9", "name": "' + b"a" * 254 + b'"}'],
+)  # fmt: skip
+def test_a_damaged_line_of_names_is_told_and_costs_only_itself(tmp_path: Path, line: bytes) -> None:
+    good = b'{"address": "193.0.0.1", "name": "a.example"}\n'
+    (tmp_path / "hop_names.ndjson").write_bytes(good + b"\n" + line + b"\n" + good.replace(b".1", b".2"))
+    found = store.load_hop_names(tmp_path)
+    assert found.names == {"193.0.0.1": "a.example", "193.0.0.2": "a.example"}
+    assert len(found.damaged) == 1
+    assert found.damaged[0].startswith("line 3 is ")
+    assert found.damaged[0].isprintable()
+
+
+def test_after_a_line_that_was_cut_off_the_next_begins_anew(tmp_path: Path) -> None:
+    file = tmp_path / "hop_names.ndjson"
+    file.write_text('{"address": "193.0.0.1", "na')
+    store.write_hop_names(tmp_path, {"193.0.0.2": "b.example"}, resolved_at="2026-11-21T12:00:00Z")
+    assert store.read_hop_names(tmp_path) == [("193.0.0.2", "b.example")]
+
+
+def test_names_that_cannot_be_opened_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "hop_names.ndjson").mkdir()
+    with pytest.raises(InvalidRun, match="make it readable, or remove it"):
+        store.read_hop_names(tmp_path)
+
+
+def test_a_run_whose_routers_have_names_is_collected(tmp_path: Path) -> None:
+    accepted = Accepted(tag="t", stage=Stage.NAMED)
+    store.write_accepted(tmp_path, accepted)
+    assert store.is_collected(tmp_path, store.read_accepted(tmp_path))

@@ -1,7 +1,8 @@
-"""What distinct texts in results mean, decided once each: replies, destinations, errors."""
+"""What distinct texts in results mean, decided once each: replies, destinations, errors, routers."""
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +21,7 @@ _PROBE_FAILED = (
 
 
 def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile], services: Sequence[Service]) -> None:
-    """Decide once for each distinct reply, destination and error.
+    """Decide once for each distinct reply, destination, error and router.
 
     The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting and writing the observations
     moves codes of a few bytes instead of texts: twice as fast.
@@ -28,17 +29,26 @@ def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile
     found = con.execute(
         """SELECT msm_id, list(DISTINCT key) FILTER (key IS NOT NULL),
             list(DISTINCT destination) FILTER (destination IS NOT NULL),
-            list(DISTINCT error) FILTER (error IS NOT NULL)
+            list(DISTINCT error) FILTER (error IS NOT NULL), list(DISTINCT hop) FILTER (hop IS NOT NULL)
         FROM items GROUP BY msm_id"""
     ).fetchall()
-    replies = {key: decode_key(key) for _, keys, _, _ in found for key in keys or ()}
-    destinations = sorted({text for _, _, texts, _ in found for text in texts or ()})
-    errors = sorted({text for _, _, _, texts in found for text in texts or ()})
-    service_of = {entry.address: service.name for service in services for entry in service.addresses}
+    replies = {key: decode_key(key) for _, keys, *_ in found for key in keys or ()}
+    destinations = sorted({text for _, _, texts, *_ in found for text in texts or ()})
+    errors = sorted({text for *_, texts, _ in found for text in texts or ()})
+    hops = sorted({text for *_, texts in found for text in texts or ()})
+    # Before its first day an address was somebody else's; after its last one it may answer for years.
+    service_of = {
+        entry.address: (service.name, None if entry.since is None else _midnight(entry.since))
+        for service in services
+        for entry in service.addresses
+    }
     _fill(con, "files", {"number": "INTEGER", "name": ""}, ((number, file.name) for number, file in enumerate(files)))
     con.execute(f"CREATE TYPE kinds AS ENUM ({', '.join(map(quote, Kind))})")
     con.execute(f"CREATE TYPE failures AS ENUM ({', '.join(map(quote, Failure))})")
-    columns = ("query", "identity", "identity_source", "second_identity", "second_identity_source", "rcode", "class")
+    columns = (
+        "query", "identity", "identity_source", "second_identity", "second_identity_source", "rcode", "class",
+        "question_class",
+    )  # fmt: skip
     _fill(
         con,
         "replies",
@@ -46,7 +56,13 @@ def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile
         (_reply_row(key, reply) for key, reply in replies.items()),
     )
     addresses = {text: canonical_address(text) for text in destinations}
-    columns_of_destination = {"destination": "VARCHAR", "address": "", "af": "INTEGER", "service": ""}
+    columns_of_destination = {
+        "destination": "VARCHAR",
+        "address": "",
+        "af": "INTEGER",
+        "service": "",
+        "since": "DOUBLE",
+    }
     _fill(
         con,
         "destinations",
@@ -56,6 +72,7 @@ def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile
     _fill(
         con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors)
     )
+    _fill(con, "hops", {"hop": "VARCHAR", "address": ""}, ((text, canonical_address(text)) for text in hops))
     # A measurement has one target and one query; where a result does not tell them, its siblings do.
     contexts = (
         (
@@ -63,9 +80,10 @@ def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile
             *_target(_only({addresses[text] for text in texts or ()}), service_of),
             _only({replies[key].query for key in keys or ()}),
         )
-        for msm_id, keys, texts, _ in found
+        for msm_id, keys, texts, *_ in found
     )
     columns_of_context = {"address": "destinations_address", "af": "INTEGER", "service": "destinations_service"}
+    columns_of_context |= {"since": "DOUBLE"}
     _fill(con, "contexts", {"msm_id": "BIGINT"} | columns_of_context | {"query": "replies_query"}, contexts)
 
 
@@ -74,11 +92,17 @@ def _only(values: set[str | None]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _target(address: str | None, service_of: dict[str, str]) -> tuple[str | None, int | None, str | None]:
-    """Return an address with its family and its service."""
+def _target(
+    address: str | None, service_of: dict[str, tuple[str, float | None]]
+) -> tuple[str | None, int | None, str | None, float | None]:
+    """Return an address with its family, its service, and since when it is that service's."""
     if address is None:
-        return None, None, None
-    return address, 6 if ":" in address else 4, service_of.get(address)
+        return None, None, None, None
+    return address, 6 if ":" in address else 4, *service_of.get(address, (None, None))
+
+
+def _midnight(day: datetime.date) -> float:
+    return datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp()
 
 
 def _fill(
@@ -99,7 +123,7 @@ def _fill(
 def _reply_row(key: str, reply: Reply) -> tuple[object, ...]:
     return (
         key, reply.readable, reply.query, reply.identity, reply.identity_source, reply.second_identity,
-        reply.second_identity_source, reply.rcode, reply.answer_class,
+        reply.second_identity_source, reply.rcode, reply.answer_class, reply.question_class,
     )  # fmt: skip
 
 

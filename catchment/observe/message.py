@@ -40,6 +40,7 @@ class Reply:
     second_identity_source: str | None = None
     rcode: str | None = None
     answer_class: str | None = None
+    question_class: str | None = None
     readable: bool = True
 
 
@@ -93,6 +94,7 @@ def from_wire(wire: bytes) -> Reply:
         second_identity_source=second[1],
         rcode=dns.rcode.to_text(message.rcode()),
         answer_class=None if answer_class is None else dns.rdataclass.to_text(answer_class),
+        question_class=None if question is None else dns.rdataclass.to_text(question.rdclass),
         readable=not torn,
     )
 

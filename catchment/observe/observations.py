@@ -20,22 +20,23 @@ from catchment.schemas import OBSERVATIONS, declared, selected
 
 _NAMED_REJECTED = 1000
 
-_DNS_ITEMS = """
+_NO_HOP = "NULL::VARCHAR AS hop, NULL::DOUBLE AS hop_rtt_ms, NULL::INTEGER AS hop_gap"
+_DNS_ITEMS = f"""
     SELECT prb_id, msm_id, measured_at, af, destination, src_port AS flow, rtt_ms, replied, error::VARCHAR AS error,
-        key, file, record, 0 AS item
+        key, {_NO_HOP}, file, record, 0 AS item
     FROM staged WHERE NOT is_set
     UNION ALL
     SELECT prb_id, msm_id, CASE WHEN i.measured_at BETWEEN 0 AND 1e12 THEN i.measured_at ELSE measured_at END,
         coalesce(i.af, af), coalesce(i.destination, destination), coalesce(i.src_port, src_port), i.rtt_ms, i.replied,
-        i.error::VARCHAR, i.key, file, record, item
+        i.error::VARCHAR, i.key, {_NO_HOP}, file, record, item
     FROM (SELECT *, unnest(resultset) AS i, generate_subscripts(resultset, 1) AS item
         FROM staged WHERE is_set)"""
 
 
-def _echo_items(flow: str) -> str:
+def _echo_items(flow: str, hop: str) -> str:
     return f"""
         SELECT prb_id, msm_id, measured_at, af, destination, {flow} AS flow, rtt_ms, replied, error,
-            NULL::VARCHAR AS key, file, record, 0 AS item
+            NULL::VARCHAR AS key, {hop}, file, record, 0 AS item
         FROM staged"""
 
 
@@ -43,18 +44,21 @@ def _echo_items(flow: str) -> str:
 _ITEMS = {
     Form.DNS: _DNS_ITEMS,
     Form.DNS_ANSWERS: _DNS_ITEMS,
-    Form.PING: _echo_items("NULL::INTEGER"),
-    Form.TRACEROUTE: _echo_items("paris_id"),
+    Form.PING: _echo_items("NULL::INTEGER", _NO_HOP),
+    Form.TRACEROUTE: _echo_items("paris_id", "hop, hop_rtt_ms, hop_gap"),
 }
-_SAME = "prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, item"
+_SAME = """prb_id, msm_id, kind, measured_at, destination, af, flow, rtt_ms, replied, error, key, hop, hop_rtt_ms,
+    hop_gap, item"""
 _OBSERVED = """
-    SELECT i.prb_id, CASE WHEN d.address IS NULL THEN c.service ELSE d.service END AS service,
+    SELECT i.prb_id,
+        CASE WHEN d.address IS NULL AND i.measured_at >= coalesce(c.since, 0) THEN c.service
+            WHEN i.measured_at >= coalesce(d.since, 0) THEN d.service END AS service,
         coalesce(d.address, c.address) AS target,
         CASE WHEN coalesce(d.af, c.af, i.af) IN (4, 6) THEN coalesce(d.af, c.af, i.af) END AS af,
         i.kind::kinds AS kind, i.measured_at,
         CASE WHEN i.rtt_ms BETWEEN 0 AND 1e9 THEN i.rtt_ms END AS rtt_ms,
         coalesce(r.query, c.query) AS query, r.identity, r.identity_source, r.second_identity,
-        r.second_identity_source, r.rcode, r.class,
+        r.second_identity_source, r.rcode, r.class, r.question_class,
         CASE
             WHEN i.kind = 'dns' AND i.error IS NOT NULL AND NOT i.replied THEN e.failure
             WHEN i.kind = 'dns' AND (NOT i.replied OR NOT coalesce(r.readable, i.rtt_ms IS NOT NULL)) THEN 'malformed'
@@ -64,14 +68,17 @@ _OBSERVED = """
             WHEN i.kind = 'ping' THEN 'timeout'
             ELSE 'not-reached'
         END::failures AS failure,
-        e.detail AS failure_detail, i.flow, i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record,
-        i.item AS raw_item
+        e.detail AS failure_detail, i.flow, h.address AS hop,
+        CASE WHEN h.address IS NOT NULL THEN i.hop_rtt_ms END AS hop_rtt_ms,
+        CASE WHEN h.address IS NOT NULL THEN i.hop_gap END AS hop_gap,
+        i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record, i.item AS raw_item
     FROM items AS i
     JOIN files AS f ON f.number = i.file
     LEFT JOIN contexts AS c ON c.msm_id = i.msm_id
     LEFT JOIN destinations AS d ON d.destination = i.destination
     LEFT JOIN replies AS r ON r.key = i.key
-    LEFT JOIN errors AS e ON e.error = i.error"""
+    LEFT JOIN errors AS e ON e.error = i.error
+    LEFT JOIN hops AS h ON h.hop = i.hop AND i.rtt_ms BETWEEN 0 AND 1e9"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

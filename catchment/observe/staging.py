@@ -49,6 +49,7 @@ def _dns_columns(answers: str) -> dict[str, str]:
 
 
 _PACKET = 'STRUCT("from" VARCHAR, rtt DOUBLE, dup VARCHAR, error VARCHAR)'
+_HOP_PACKET = 'STRUCT("from" VARCHAR, rtt DOUBLE, err VARCHAR, late VARCHAR, error VARCHAR)'
 _WITHOUT_MESSAGE = """(replied AND key IS NULL) OR list_contains(
     list_transform(resultset, lambda i: i.replied AND i.key IS NULL), TRUE)"""
 _EVERY_KIND = {
@@ -70,7 +71,7 @@ _OWN_COLUMNS = {
     Form.DNS: _dns_columns(""),
     Form.DNS_ANSWERS: _dns_columns(", answers JSON"),
     Form.PING: {"min": "DOUBLE", "rcvd": "INTEGER", "result": f"{_PACKET}[]"},
-    Form.TRACEROUTE: {"paris_id": "INTEGER", "result": f"STRUCT(error VARCHAR, result {_PACKET}[])[]"},
+    Form.TRACEROUTE: {"paris_id": "INTEGER", "result": f"STRUCT(hop INTEGER, error VARCHAR, result {_HOP_PACKET}[])[]"},
 }
 
 
@@ -89,6 +90,23 @@ def _dns_selection(key: str) -> str:
 
 
 _MESSAGE_KEY = f"substr(nullif({{0}}result.abuf, ''), {KEY_START})"
+# Paris traceroute gives up after five silent hops in a row, and then sends one packet that may go all the way: should
+# the target answer that, nobody knows how many hops it is away.
+_PARIS_LAST = 255
+# What is worked out of traceroutes step by step: their packets, when the target answered, and who did last before it.
+# Hops are numbered backwards, so that the least of the structs is the last router, and of its replies the fastest. An
+# error (`err`: !H, !N) tells that a router lets nobody pass; a `late` reply is to a packet of an earlier hop.
+_STEPS_OF_TRACEROUTE = (
+    """{target} AS goal,
+        flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL), lambda h: list_transform(
+            list_filter(h.result, lambda p: p.rtt IS NOT NULL), lambda p: struct_pack(
+                back := CASE WHEN h.hop BETWEEN 1 AND 255 THEN -h.hop END, rtt := p.rtt, address := p."from",
+                passed := p.rtt BETWEEN 0 AND 1e9 AND p.err IS NULL AND p.late IS NULL)))) AS packets""",
+    """list_filter(packets, lambda p: p.address = goal) AS answers""",
+    """-list_max(list_transform(answers, lambda p: p.back)) AS reached,
+        list_min(list_transform(answers, lambda p: p.rtt)) AS rtt_ms""",
+    """list_min(list_filter(packets, lambda p: p.passed AND p.address IS NOT NULL AND p.back > -reached)) AS last""",
+)
 _OWN_SELECTION = {
     Form.DNS: _dns_selection(_MESSAGE_KEY),
     Form.DNS_ANSWERS: _dns_selection(f"coalesce({_MESSAGE_KEY}, {{0}}result.answers::VARCHAR)"),
@@ -97,9 +115,8 @@ _OWN_SELECTION = {
             CASE WHEN rcvd > 0 THEN min END) AS rtt_ms,
         list_filter(list_transform(result, lambda p: p.error), lambda e: e IS NOT NULL)[1] AS error,
         result IS NOT NULL OR rcvd IS NOT NULL AS replied""",
-    Form.TRACEROUTE: """paris_id, result IS NOT NULL AS replied,
-        list_min(list_transform(list_filter(flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
-            lambda h: h.result)), lambda p: p."from" = {target}), lambda p: p.rtt)) AS rtt_ms,
+    Form.TRACEROUTE: f"""paris_id, result IS NOT NULL AS replied, rtt_ms, last.address AS hop, last.rtt AS hop_rtt_ms,
+        CASE WHEN reached < {_PARIS_LAST} THEN reached + last.back - 1 END AS hop_gap,
         list_filter(list_concat(list_transform(result, lambda h: h.error),
             flatten(list_transform(list_filter(result, lambda h: h.result IS NOT NULL),
                 lambda h: list_transform(h.result, lambda p: p.error)))), lambda e: e IS NOT NULL)[1] AS error""",
@@ -197,14 +214,16 @@ def _read(
     reader = f"""read_json({quote_path(file.path)}, format = '{"newline_delimited" if lines else "array"}',
         compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
         {", ignore_errors = true" if lines else ""})"""
-    selection = _OWN_SELECTION[form].replace("{target}", target)
+    source = reader
+    for step in _STEPS_OF_TRACEROUTE if form is Form.TRACEROUTE else ():
+        source = f"(SELECT *, {step.replace('{target}', target)} FROM {source})"
     con.execute(f"SET memory_limit = '{READING_MEMORY_LIMIT}'")
     try:
         con.execute(
             f"""COPY (
                 SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
-                    coalesce(af, pf) AS af, {_DESTINATION} AS destination, {selection}
-                FROM {reader}
+                    coalesce(af, pf) AS af, {_DESTINATION} AS destination, {_OWN_SELECTION[form]}
+                FROM {source}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )
     finally:

@@ -119,6 +119,13 @@ def simulate(sandbox: Sandbox, services: Sequence[Service], targets: Sequence[Ta
     return Internet(topology, seed=sandbox.seed, changes=sandbox.changes, measured=measured)
 
 
+def router_names(sandbox: Sandbox, services: Sequence[Service]) -> Callable[[str], str | None]:
+    """Return what the sandbox's reverse DNS says of an address (None: no name). Raises InvalidFile."""
+    from catchment.platforms.sandbox.internet.router_names import RouterNames  # noqa: PLC0415
+
+    return RouterNames(build_topology(sandbox, services), seed=sandbox.seed).name
+
+
 @contextmanager
 def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
     from catchment.platforms.sandbox import open_sandbox  # noqa: PLC0415

@@ -6,9 +6,11 @@
       sandbox.ndjson      of a run on the sandbox: what it accepted, so that it can go on
       topology.toml       of one on a topology file: a copy of it
       raw/                tier 0, byte for byte as it came
+      hop_names.ndjson    names of the last routers before the targets, as the reverse DNS gave them: an object a line
+                          with address, name (null: it has none) and resolved_at; tier 0 too, so only ever added to
       truth.ndjson        of a sandbox: what its Internet really did
       rejected.ndjson     records that nobody could read, named
-      vantage_points/  observations/  assignments/     Parquet parts
+      vantage_points/  observations/  assignments/  evidence/     Parquet parts
       metrics.json        written last: a run that has it is complete
 
 An import is built in a hidden folder beside its place and renamed when it is whole. A run that is measured has its
@@ -16,6 +18,7 @@ place from the start.
 """
 
 from catchment.store.headers import Header, read_header, write_header
+from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, write_hop_names
 from catchment.store.measurements import Accepted, Stage, read_accepted, write_accepted
 from catchment.store.names import (
     find_folder,
@@ -30,6 +33,7 @@ from catchment.store.names import (
 )
 from catchment.store.runs import (
     ASSIGNMENTS,
+    EVIDENCE,
     OBSERVATIONS,
     VANTAGE_POINTS,
     Run,
@@ -53,10 +57,12 @@ from catchment.store.runs import (
 
 __all__ = [
     "ASSIGNMENTS",
+    "EVIDENCE",
     "OBSERVATIONS",
     "VANTAGE_POINTS",
     "Accepted",
     "Header",
+    "HopNames",
     "Run",
     "Stage",
     "begin_run",
@@ -68,6 +74,7 @@ __all__ = [
     "is_collected",
     "is_complete",
     "journal_file",
+    "load_hop_names",
     "locked",
     "new_run",
     "new_tiers",
@@ -76,6 +83,7 @@ __all__ = [
     "raw_folder",
     "read_accepted",
     "read_header",
+    "read_hop_names",
     "result_files",
     "results_root",
     "split_window",
@@ -86,6 +94,7 @@ __all__ = [
     "window_between",
     "write_accepted",
     "write_header",
+    "write_hop_names",
     "write_metrics",
     "write_rejected",
 ]

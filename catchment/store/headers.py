@@ -76,10 +76,10 @@ def write_header(path: Path, header: Header) -> None:
 
 
 def write_json(file: Path, table: Any, *, durable: bool = False, indent: int | None = 1) -> None:
-    """Write JSON by a temporary name; if durable, it is on the disk when this returns."""
+    """Write JSON, in ASCII, by a temporary name; if durable, it is on the disk when this returns."""
     temporary = file.with_name(f".{file.name}.partial")
     with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(table, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+        stream.write(json.dumps(table, indent=indent, allow_nan=False) + "\n")
         if durable:
             stream.flush()
             os.fsync(stream.fileno())

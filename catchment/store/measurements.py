@@ -23,6 +23,7 @@ class Stage(StrEnum):
     SCHEDULING = "scheduling"  # asked for measurements; an answer may have been lost on the way back
     SCHEDULED = "scheduled"
     COLLECTED = "collected"
+    NAMED = "named"  # of traceroutes: the routers before the targets were asked for their names as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ from catchment.errors import InvalidRun
 from catchment.store.headers import HEADER, Header, read_header, write_header, write_json
 from catchment.store.measurements import Accepted, Stage, read_accepted
 
-VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS = "vantage_points", "observations", "assignments"
+VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS, EVIDENCE = "vantage_points", "observations", "assignments", "evidence"
+_DERIVED = (OBSERVATIONS, ASSIGNMENTS, EVIDENCE)
 METRICS = "metrics.json"
 _REJECTED = "rejected.ndjson"
 _PART = "part-0.parquet"
@@ -40,7 +41,7 @@ class Run:
         """Open the run in a folder. Raises InvalidRun where there is none, or it is not whole."""
         if not (path / HEADER).is_file():
             raise InvalidRun(f"{path}: not a run (no {HEADER}): `catchment runs` lists those stored")
-        if not is_complete(path) or not all((path / tier).is_dir() for tier in (OBSERVATIONS, ASSIGNMENTS)):
+        if not is_complete(path) or not all((path / tier).is_dir() for tier in _DERIVED):
             check_collected(path)
             raise InvalidRun(f"{path}: not complete: `catchment derive {shlex.quote(str(path))}` rebuilds its tables")
         return cls(path=path, header=read_header(path))
@@ -65,6 +66,11 @@ class Run:
         """Return the judgements: a row for each vantage point, target and window (schemas.ASSIGNMENTS)."""
         return self._tier(ASSIGNMENTS)
 
+    @property
+    def evidence(self) -> duckdb.DuckDBPyRelation:
+        """Return what other witnesses than identities said (schemas.EVIDENCE)."""
+        return self._tier(EVIDENCE)
+
     @cached_property
     def accepted(self) -> Accepted | None:
         """Return what a platform accepted for the run; None where it was imported."""
@@ -86,7 +92,7 @@ def result_files(accepted: Accepted) -> list[str]:
 
 def is_collected(path: Path, accepted: Accepted | None) -> bool:
     """Tell whether all results of a measured run are there."""
-    if accepted is None or accepted.stage is not Stage.COLLECTED:
+    if accepted is None or accepted.stage not in {Stage.COLLECTED, Stage.NAMED}:
         return False
     return all((raw_folder(path) / name).is_file() for name in result_files(accepted))
 
@@ -185,12 +191,12 @@ def new_tiers(run: Path) -> Iterator[Path]:
         shutil.rmtree(stale, ignore_errors=True)
     building = run / f".{os.getpid()}.partial"
     try:
-        for name in (OBSERVATIONS, ASSIGNMENTS):
+        for name in _DERIVED:
             (building / name).mkdir(parents=True)
         yield building
         # A run without metrics is not whole; should this be interrupted here, `derive` is what mends it.
         (run / METRICS).unlink(missing_ok=True)
-        for name in (OBSERVATIONS, ASSIGNMENTS):
+        for name in _DERIVED:
             shutil.rmtree(run / name, ignore_errors=True)
             (building / name).rename(run / name)
         for name in (_REJECTED, HEADER, METRICS):

@@ -1,8 +1,9 @@
 """Run and resume campaigns: from a campaign file to a whole run.
 
 A run goes through stages that its folder tells: begun (campaign.json), scheduling (a tag is stored, then measurements
-are asked for), scheduled (what was accepted is stored), collected (all results are in raw/), derived (it is whole).
-Whatever stops it, `resume` goes on from the stage that it finds.
+are asked for), scheduled (what was accepted is stored), collected (all results are in raw/), derived (it is whole), and
+where routes were traced, named (the last routers were asked about). Whatever stops it, `resume` goes on from the stage
+that it finds.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from catchment.platforms.connecting import Platform, connect
 from catchment.store import Accepted, Header, Stage
 from catchment.workflow.importing import Imported, Progress, rebuild
 from catchment.workflow.loading import workbench
+from catchment.workflow.naming_hops import is_naming_due, judge_by_names
 from catchment.workflow.planning import check_limits, estimate_plan, load_plan
 
-_SCHEDULED, _COLLECTED = 0.15, 0.8  # how much of the whole is done after each stage
+_SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
 _REUSED_S = 900
 
 
@@ -86,7 +88,8 @@ def resume_run(
     header = store.read_header(path)
     if header.plan is None:
         raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {path}` rebuilds its tables")
-    if store.is_complete(path) and store.is_collected(path, store.read_accepted(path)):
+    accepted = store.read_accepted(path)
+    if store.is_complete(path) and store.is_collected(path, accepted) and not is_naming_due(header, accepted):
         raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
     with store.locked(path), _kept_if_accepted(path):
         return _go_on(path, header, environ, clock, sleep, progress)
@@ -114,7 +117,14 @@ def _go_on(
             plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
         with connect(plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal) as platform:
             _measure(path, header, plan, platform, progress)
-    return rebuild(path, header, _part(progress, _COLLECTED, 1))
+        accepted = store.read_accepted(path)
+    if not is_naming_due(header, accepted):
+        return rebuild(path, header, _part(progress, _COLLECTED, 1))
+    done = rebuild(path, header, _part(progress, _COLLECTED, _DERIVED))
+    done = judge_by_names(done, environ=environ, clock=clock, progress=_part(progress, _DERIVED, 1))
+    if accepted is not None:
+        store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
+    return done
 
 
 def _measure(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress) -> None:

@@ -26,6 +26,7 @@ class Routers:
                 v4 = _POOL_V4[len(self._addresses) + 1]
                 v6 = _POOL_V6[(block << (128 - _PREFIX_V6)) + number]
                 self._addresses[network.asn, place] = str(v4), str(v6)
+        self._at = {address: router for router, pair in self._addresses.items() for address in pair}
         self._subnets: dict[int, int] = {}
         hosts: dict[int, int] = {}
         for vantage in sorted(topology.vantage_points, key=lambda vantage: vantage.id):
@@ -36,6 +37,10 @@ class Routers:
         """Return the address of a network's router at a place."""
         v4, v6 = self._addresses[asn, place]
         return v4 if af == 4 else v6
+
+    def router(self, address: str) -> tuple[int, str] | None:
+        """Return whose router has an address, as AS number and place; None where none has."""
+        return self._at.get(address)
 
     def home(self, vantage: VantagePoint, af: AddressFamily) -> str | None:
         """Return the private address of the router of a vantage point's home (RFC 1918, RFC 4193).
