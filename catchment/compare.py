@@ -12,24 +12,34 @@ import duckdb
 from catchment.engine import fill_table
 from catchment.geo import CONTINENT_OF
 from catchment.metrics import ASSIGNED_LIST, Numbers, rounded, share_of
-from catchment.model import Grouping, Target
+from catchment.model import Grouping, Level, Service, Target
 
 TargetPair = tuple[Target, Target]
 
 _NAMED_MOVES = 3
-# One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `continents`, and
-# `vantage_points` (of both runs, the later place of each).
+# What is compared, of one side: a server has the name that its identity gives it, below its site's.
+_PLACE = {
+    Level.SERVER: "CASE WHEN server IS NOT NULL THEN site || '/' || server END",
+    Level.SITE: "site",
+    Level.COUNTRY: "site_country",
+}
+_SIDE = """(
+    SELECT s.*, {place} AS place
+    FROM assignments_{side} AS s LEFT JOIN site_countries AS k USING (service, site) WHERE target = ${side})"""
+# One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `continents`,
+# `site_countries`, and `vantage_points` (of both runs, the later place of each).
 _BOTH = f"""
-    SELECT coalesce(b.vantage, a.vantage) AS vantage, b.site AS "from", a.site AS "to",
+    SELECT coalesce(b.vantage, a.vantage) AS vantage, b.place AS "from", a.place AS "to",
         b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
         coalesce(b.verdict, 'no-result') AS verdict_before, coalesce(a.verdict, 'no-result') AS verdict_after,
         coalesce(b.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_before,
         coalesce(a.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_after,
+        (b.site IS NOT NULL AND b.place IS NULL) OR (a.site IS NOT NULL AND a.place IS NULL) AS placeless,
         coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,
         CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn,
         v.country, c.continent
-    FROM (SELECT * FROM assignments_before WHERE target = $before) AS b
-    FULL JOIN (SELECT * FROM assignments_after WHERE target = $after) AS a ON a.vantage = b.vantage
+    FROM {{before}} AS b
+    FULL JOIN {{after}} AS a ON a.vantage = b.vantage
     LEFT JOIN vantage_points AS v ON v.vantage = coalesce(b.vantage, a.vantage)
     LEFT JOIN continents AS c ON c.country = v.country"""
 _KEY = {"site": '"from"', "verdict": "verdict_before", "country": "country", "asn": "asn", "continent": "continent"}
@@ -53,20 +63,34 @@ def pair_targets(before: Sequence[Target], after: Sequence[Target]) -> list[Targ
     return pairs
 
 
-def compare(con: duckdb.DuckDBPyConnection, pairs: Sequence[TargetPair], *, by: Grouping | None = None) -> Numbers:
-    """Return what moved between the tables `assignments_before` and `assignments_after`, target by target."""
+def compare(
+    con: duckdb.DuckDBPyConnection,
+    pairs: Sequence[TargetPair],
+    services: Sequence[Service],
+    *,
+    by: Grouping | None = None,
+    level: Level = Level.SITE,
+) -> Numbers:
+    """Return what moved between the tables `assignments_before` and `assignments_after`, target by target.
+
+    `level` says between what: servers, sites (one a town) or countries. Servers have names as far as identities tell.
+    """
     fill_table(con, "continents (country VARCHAR, continent VARCHAR)", list(CONTINENT_OF.items()))
-    return {"targets": [_compare_target(con, pair, by) for pair in pairs]}
+    countries = [(service.name, site.code, site.country) for service in services for site in service.sites]
+    fill_table(con, "site_countries (service VARCHAR, site VARCHAR, site_country VARCHAR)", countries)
+    return {"level": level.value, "targets": [_compare_target(con, pair, by, level) for pair in pairs]}
 
 
-def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Grouping | None) -> Numbers:
+def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Grouping | None, level: Level) -> Numbers:
     before, after = pair
+    sides = {side: _SIDE.format(place=_PLACE[level], side=side) for side in ("before", "after")}
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE both_sides AS {_BOTH}", {"before": before.address, "after": after.address}
+        f"CREATE OR REPLACE TEMP TABLE both_sides AS {_BOTH.format(**sides)}",
+        {"before": before.address, "after": after.address},
     )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE paired AS SELECT *, "from" <> "to" AS moved FROM both_sides
-        WHERE assigned_before AND assigned_after"""
+        WHERE assigned_before AND assigned_after AND NOT placeless"""
     )
     paired, moved, moved_flapping = con.execute(
         "SELECT count(*), count(*) FILTER (WHERE moved), count(*) FILTER (WHERE moved AND flapping) FROM paired"
@@ -93,7 +117,7 @@ def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Groupi
         "floor": None,
         "excluded": _excluded(con),
     }
-    found["summary"] = summary(found)
+    found["summary"] = summary(found, level)
     if by is not None:
         found["by"] = by.value
         found["groups"] = _groups(con, by)
@@ -153,11 +177,12 @@ def _latency(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
 def _excluded(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Count the vantage points that could not be compared, by what was the matter on which side."""
     rows = con.execute(
-        """SELECT CASE WHEN assigned_before THEN 'after: ' || verdict_after
+        """SELECT CASE WHEN assigned_before AND assigned_after THEN 'its server has no name'
+                WHEN assigned_before THEN 'after: ' || verdict_after
                 WHEN assigned_after THEN 'before: ' || verdict_before
                 WHEN verdict_before = verdict_after THEN 'both: ' || verdict_before
                 ELSE 'before: ' || verdict_before || ', after: ' || verdict_after END AS reason, count(*) AS n
-        FROM both_sides WHERE NOT (assigned_before AND assigned_after) GROUP BY reason ORDER BY n DESC, reason"""
+        FROM both_sides ANTI JOIN paired USING (vantage) GROUP BY reason ORDER BY n DESC, reason"""
     ).fetchall()
     return dict(rows)
 
@@ -180,7 +205,7 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
     ]
 
 
-def summary(found: Numbers) -> str:
+def summary(found: Numbers, level: Level = Level.SITE) -> str:
     """Say in one sentence what the comparison of one target found."""
     paired, moved = found["paired"], found["moved"]
     if paired == 0:
@@ -189,7 +214,8 @@ def summary(found: Numbers) -> str:
         return f"No vantage point reached a site both before and after{lost}{gained}."
     unpaired = f" {found['only_before']} reached a site only before, {found['only_after']} only after."
     if moved == 0:
-        return f"None of {paired} vantage points moved." + (
+        where = "" if level is Level.SITE else f" to another {level}"
+        return f"None of {paired} vantage points moved{where}." + (
             unpaired if found["only_before"] or found["only_after"] else ""
         )
     top = ", ".join(f"{move['from']} → {move['to']} {move['vantage_points']}" for move in found["moves"][:_NAMED_MOVES])
@@ -199,6 +225,7 @@ def summary(found: Numbers) -> str:
     rtt = ""
     if latency["before"] is not None and latency["after"] is not None:
         rtt = f"; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"
-    return f"{moved} of {paired} vantage points moved ({100 * moved / paired:.1f} %): {top}{others}{rtt}." + (
+    where = "" if level is Level.SITE else f" to another {level}"
+    return f"{moved} of {paired} vantage points moved{where} ({100 * moved / paired:.1f} %): {top}{others}{rtt}." + (
         unpaired if found["only_before"] or found["only_after"] else ""
     )

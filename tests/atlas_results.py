@@ -64,6 +64,20 @@ def ping_result(probe: int, *rtts_ms: float, **changes: Any) -> dict[str, Any]:
     return result | {"sent": len(packets), "rcvd": len(rtts_ms)} | changes
 
 
+def traceroute_result(
+    probe: int, router: str, rtt_ms: float, *, hop_ms: float | None = None, gap: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """Return a traceroute that reaches the target behind `router`, whose RTT is `hop_ms`, and `gap` silent hops."""
+    seen: list[tuple[str | None, float]] = [("192.168.1.1", 0.5), (router, rtt_ms if hop_ms is None else hop_ms)]
+    seen += [(None, 0.0)] * gap + [(TARGET, rtt_ms)]
+    hops = [
+        {"hop": number, "result": [{"x": "*"} if address is None else {"from": address, "rtt": ms, "ttl": 60}] * 3}
+        for number, (address, ms) in enumerate(seen, start=1)
+    ]
+    result = head(probe, "traceroute", 90_000_003) | {"msm_name": "Traceroute", "result": hops, "paris_id": 1}
+    return result | {"endtime": NOON + 5, "proto": "ICMP"} | changes
+
+
 def head(probe: int, kind: str, measurement: int) -> dict[str, Any]:
     return {
         "fw": 5120,

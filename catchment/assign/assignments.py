@@ -1,8 +1,4 @@
-"""The tier of assignments: which site each vantage point reached at each target in each window, and how we know.
-
-Answers beat failures. Among answers the outcome with most of them wins (ties: an identified one first); among
-identified ones the modal site (ties: lower median RTT, then code). Every outcome is counted in the row.
-"""
+"""The tier of assignments: which site each vantage point reached at each target in each window, and how we know."""
 
 from __future__ import annotations
 
@@ -11,135 +7,61 @@ from collections.abc import Sequence
 import duckdb
 
 from catchment.assign.distances import find_nearest, measure_distances
-from catchment.assign.identity import identify
-from catchment.engine import fill_table
+from catchment.assign.evidence import gather_evidence
+from catchment.assign.outcomes import Asked, tally_outcomes
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS_KM
 from catchment.model import Service, SiteSet, Target, Window
-from catchment.observe.message import IDENTITY_SOURCES
 from catchment.schemas import ASSIGNMENTS, selected
 
-Asked = tuple[str, str]
-"""A vantage point and the address of a target."""
+# Pings, and where there are none traceroutes, tell the latency of a site that no answer named. Reads `inferred`.
+_ECHOES = """
+    SELECT vantage, target, window_start,
+        coalesce(min(rtt_ms) FILTER (WHERE kind = 'ping'), min(rtt_ms)) AS echo_ms_min,
+        coalesce(median(rtt_ms) FILTER (WHERE kind = 'ping'), median(rtt_ms)) AS echo_ms_median
+    FROM inside SEMI JOIN inferred USING (vantage, target, window_start)
+    WHERE kind <> 'dns' AND rtt_ms IS NOT NULL GROUP BY vantage, target, window_start"""
 
-_INSIDE = """
-    SELECT o.*, w.window_start, w.window_end
-    FROM observations AS o
-    JOIN windows AS w ON o.measured_at >= w.window_start AND o.measured_at < w.window_end"""
-
-# A vantage point says the same again and again: what needs no more than counts is judged once for all that are equal.
-_EQUAL = """
-    SELECT vantage, target, window_start, window_end, kind, failure, query, identity, identity_source, rcode,
-        count(*) AS observations, min(rtt_ms) AS rtt_ms
-    FROM inside
-    GROUP BY vantage, target, window_start, window_end, kind, failure, query, identity, identity_source, rcode"""
-
-# Observations in their window, each DNS answer with its outcome. Reads `targets`, `identities` and `promises`.
-_JUDGED = """
-    SELECT o.vantage, t.service, t.target, t.af, o.window_start, o.window_end, o.kind, o.rtt_ms, o.failure, {more},
-        o.identity, i.site, i.server, i.rule, coalesce(i.repaired, FALSE) AS repaired,
-        CASE WHEN o.kind <> 'dns' OR o.failure IS NOT NULL THEN NULL
-            WHEN i.outcome IS NOT NULL THEN i.outcome
-            WHEN o.rcode <> 'NOERROR' THEN 'error' ELSE 'empty' END AS outcome,
-        q.query IS NOT NULL AS promised
-    FROM {source} AS o
-    JOIN targets AS t ON t.target = o.target
-    LEFT JOIN identities AS i
-        ON i.service = t.service AND i.identity = o.identity AND i.identity_source = o.identity_source
-    LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query"""
-
-
-def _count(condition: str) -> str:
-    return f"coalesce(sum(observations) FILTER (WHERE {condition}), 0)"
-
-
-# Who was asked and never reported has nothing to count, but a row. Reads `asked`.
-_TALLIED = """
-    SELECT vantage, service, target, af, window_start, window_end, kind, failure, outcome, site, rtt_ms, observations
-    FROM judged_equal
-    UNION ALL SELECT a.vantage, t.service, t.target, t.af, w.window_start, w.window_end, NULL, NULL, NULL, NULL, NULL, 0
-    FROM asked AS a JOIN targets AS t ON t.target = a.target CROSS JOIN windows AS w"""
-
-_TALLIES = f"""
-    SELECT vantage, target, window_start, min(service) AS service, min(af) AS af, min(window_end) AS window_end,
-        sum(observations) AS observations,
-        {_count("kind = 'dns'")} AS asked,
-        {_count("outcome = 'identified'")} AS identified,
-        {_count("outcome = 'foreign'")} AS foreign_identity,
-        {_count("outcome = 'unknown'")} AS unknown_identity,
-        {_count("outcome = 'error'")} AS errors,
-        {_count("outcome = 'empty'")} AS empty,
-        {_count("kind = 'dns' AND failure = 'timeout'")} AS timeouts,
-        {_count("failure = 'probe-failed'")} AS send_failures,
-        {_count("failure = 'network'")} AS network_failures,
-        {_count("failure = 'malformed'")} AS malformed,
-        {_count("kind <> 'dns' AND failure IS NULL")} AS pings_answered,
-        {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
-        count(DISTINCT site) AS sites_seen,
-        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
-    FROM ({_TALLIED}) GROUP BY vantage, target, window_start"""
-
-# One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
-_CANDIDATES = """
-    SELECT *, row_number() OVER (
-            PARTITION BY vantage, target, window_start
-            ORDER BY outcome_answers DESC, standing, answers DESC, rtt_ms_median, site) AS place
-    FROM (
-        SELECT *, sum(answers) OVER (PARTITION BY vantage, target, window_start, outcome) AS outcome_answers,
-            CASE outcome WHEN 'identified' THEN 1 WHEN 'unknown' THEN 2 WHEN 'foreign' THEN 3 WHEN 'error' THEN 4
-                ELSE 5 END AS standing
-        FROM (
-            SELECT vantage, target, window_start, outcome, site, count(*) AS answers, min(rtt_ms) AS rtt_ms_min,
-                median(rtt_ms) AS rtt_ms_median, bool_and(repaired) AS repaired, bool_or(promised) AS promised
-            FROM judged WHERE outcome IS NOT NULL GROUP BY vantage, target, window_start, outcome, site))"""
-
-# The identity most often given for each outcome and site, with the server in it and the rule that named the site.
-_NAMES = """
-    SELECT * FROM (
-        SELECT *, row_number() OVER (
-            PARTITION BY vantage, target, window_start, outcome, site
-            ORDER BY repaired, answers DESC, identity) AS place
-        FROM (
-            SELECT vantage, target, window_start, outcome, site, identity, server, rule, repaired,
-                sum(observations) AS answers
-            FROM judged_equal WHERE outcome IN ('identified', 'unknown', 'foreign')
-            GROUP BY vantage, target, window_start, outcome, site, identity, server, rule, repaired))
-    WHERE place = 1"""
-
-# Only vantage points that saw two sites can flip, so only their answers are put in order.
-_FLIPS = """
-    SELECT vantage, target, window_start, count(*) FILTER (WHERE site <> site_before) AS flips
-    FROM (
-        SELECT vantage, target, window_start, site, lag(site) OVER (
-            PARTITION BY vantage, target, window_start
-            ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_before
-        FROM judged JOIN (SELECT vantage, target, window_start FROM tallies WHERE sites_seen > 1)
-            USING (vantage, target, window_start)
-        WHERE outcome = 'identified')
-    GROUP BY vantage, target, window_start"""
-
+# Evidence speaks where nobody was asked for an identity, or where the service's file promises none.
 _REACHED = """
-    SELECT t.*, c.outcome, c.site, c.rtt_ms_min, c.rtt_ms_median, c.repaired, c.promised, n.identity, n.server,
-        n.rule AS site_rule, coalesce(f.flips, 0) AS flips
-    FROM tallies AS t
-    LEFT JOIN (SELECT * FROM candidates WHERE place = 1) AS c USING (vantage, target, window_start)
-    LEFT JOIN names AS n
-        ON n.vantage = t.vantage AND n.target = t.target AND n.window_start = t.window_start
-        AND n.outcome = c.outcome AND (n.site = c.site OR (n.site IS NULL AND c.site IS NULL))
-    LEFT JOIN flips AS f
-        ON f.vantage = t.vantage AND f.target = t.target AND f.window_start = t.window_start"""
+    SELECT * EXCLUDE (named_site, inferred_site, answer_ms_min, answer_ms_median, echo_ms_min, echo_ms_median,
+            inferred_rule),
+        coalesce(named_site, CASE WHEN silent THEN inferred_site END) AS site,
+        CASE WHEN silent THEN inferred_rule END AS inferred_rule,
+        CASE WHEN silent AND inferred_site IS NOT NULL THEN echo_ms_min ELSE answer_ms_min END AS rtt_ms_min,
+        CASE WHEN silent AND inferred_site IS NOT NULL THEN echo_ms_median ELSE answer_ms_median END AS rtt_ms_median
+    FROM (
+        SELECT t.*, c.outcome, c.site AS named_site, c.rtt_ms_min AS answer_ms_min,
+            c.rtt_ms_median AS answer_ms_median, c.repaired, c.promised, n.identity, n.server, n.rule AS site_rule,
+            coalesce(f.flips, 0) AS flips, i.inferred_site, i.inferred_rule, i.router_site, e.echo_ms_min,
+            e.echo_ms_median, l.feasible_sites,
+            coalesce(t.pings_answered > 0 AND (t.asked = 0 OR (c.outcome IN ('error', 'empty') AND NOT c.promised)),
+                FALSE) AS silent
+        FROM tallies AS t
+        LEFT JOIN (SELECT * FROM candidates WHERE place = 1) AS c USING (vantage, target, window_start)
+        LEFT JOIN names AS n
+            ON n.vantage = t.vantage AND n.target = t.target AND n.window_start = t.window_start
+            AND n.outcome = c.outcome AND (n.site = c.site OR (n.site IS NULL AND c.site IS NULL))
+        LEFT JOIN flips AS f
+            ON f.vantage = t.vantage AND f.target = t.target AND f.window_start = t.window_start
+        LEFT JOIN inferred AS i
+            ON i.vantage = t.vantage AND i.target = t.target AND i.window_start = t.window_start
+        LEFT JOIN echoes AS e
+            ON e.vantage = t.vantage AND e.target = t.target AND e.window_start = t.window_start
+        LEFT JOIN feasible AS l
+            ON l.vantage = t.vantage AND l.target = t.target AND l.window_start = t.window_start)"""
 
 # A ping is of use only if it went where the answers came from: to the one site that they all name, and about as fast.
 # Of a vantage point that flaps, the answers of one site may be lost, and its pings not.
 _VERDICTS = f"""
     SELECT *,
-        CASE WHEN outcome <> 'identified' THEN NULL
+        CASE WHEN outcome IS DISTINCT FROM 'identified' THEN NULL
             WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} THEN 'light-own-packet'
             WHEN sites_seen = 1 AND rtt_ms_min < 2 * ping_ms_min
                 AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
             THEN 'light-ping' END AS impossible
     FROM reached
     LEFT JOIN distances USING (vantage, service, site)
-    LEFT JOIN nearest_sites USING (vantage, service, window_start)"""
+    LEFT JOIN nearest_sites USING (vantage, service, af, window_start)"""
 
 # A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
 # reached from in their times. Else the answers are what is wrong: a box on the way gave them out of a cache. So it did
@@ -158,7 +80,8 @@ _MISPLACED = f"""
         <= (a.rtt_ms_min + b.rtt_ms_min) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
 
 _RULED = """
-    SELECT *,
+    SELECT *, coalesce(inferred_rule, plain_rule) AS rule
+    FROM (SELECT *,
         CASE outcome
             WHEN 'identified' THEN
                 CASE WHEN misplaced THEN 'impossible-on-two-targets'
@@ -176,11 +99,11 @@ _RULED = """
                 WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-ping-silent'
                 WHEN timeouts + network_failures > 0 THEN 'dns-silent'
                 ELSE 'could-not-send' END
-        END AS rule
+        END AS plain_rule
     FROM (
         SELECT v.*, m.vantage IS NOT NULL AS misplaced FROM verdicts AS v
         LEFT JOIN misplaced AS m
-            ON m.vantage = v.vantage AND m.target = v.target AND m.window_start = v.window_start)"""
+            ON m.vantage = v.vantage AND m.target = v.target AND m.window_start = v.window_start))"""
 
 _ASSIGNED = """
     SELECT * EXCLUDE (site_rule),
@@ -190,11 +113,12 @@ _ASSIGNED = """
             WHEN outcome = 'identified' AND impossible IS NOT NULL THEN 'impossible-rtt'
             WHEN outcome = 'identified' AND repaired THEN 'repaired'
             WHEN outcome = 'identified' THEN 'ok'
+            WHEN site IS NOT NULL THEN 'ok'
             WHEN outcome = 'foreign' THEN 'intercepted-foreign-identity'
             WHEN outcome = 'unknown' THEN 'unknown-identity'
             WHEN rule = 'error-where-it-answers' THEN 'intercepted-error'
             WHEN rule = 'empty-where-it-answers' THEN 'intercepted-empty'
-            WHEN rule IN ('does-not-answer-this-query', 'no-identity-asked') THEN 'no-identity'
+            WHEN rule IN ('does-not-answer-this-query', 'no-identity-asked', 'witnesses-disagree') THEN 'no-identity'
             WHEN rule IN ('dns-and-ping-silent', 'ping-silent') THEN 'unreachable'
             WHEN rule = 'ping-answers-dns-silent' THEN 'dns-dead'
             WHEN rule = 'dns-silent' THEN 'timeout'
@@ -202,6 +126,22 @@ _ASSIGNED = """
             WHEN rule = 'asked-never-reported' THEN 'no-result'
             ELSE 'probe-failed' END AS verdict
     FROM ruled"""
+
+# The server's own word is believed; another witness, or another reply of its, may take something off. A router's site
+# is no contradiction to a vantage point that flaps between it and the site named.
+_CONFIDENCE = """
+    SELECT a.*, CASE
+        WHEN site IS NULL THEN NULL
+        WHEN impossible IS NOT NULL THEN 'low'
+        WHEN outcome = 'identified' AND (repaired OR witnesses_disagree > 0 OR contradicted) THEN 'medium'
+        WHEN outcome = 'identified' OR rule = 'witnesses-agree' THEN 'high'
+        ELSE 'medium' END AS confidence
+    FROM (
+        SELECT a.*, a.router_site IS NOT NULL AND c.site IS NULL AS contradicted
+        FROM assigned AS a
+        LEFT JOIN candidates AS c
+            ON c.vantage = a.vantage AND c.target = a.target AND c.window_start = a.window_start
+            AND c.outcome = 'identified' AND c.site = a.router_site) AS a"""
 
 
 def assign(
@@ -212,72 +152,31 @@ def assign(
     *,
     site_set: SiteSet = SiteSet.LISTED,
     asked: Sequence[Asked] = (),
-) -> None:
-    """Judge the tables `observations` and `vantage_points` of the connection, and leave the table `assignments`.
+    hop_names: Sequence[tuple[str, str]] = (),
+) -> list[Service]:
+    """Judge the tables `observations` and `vantage_points` of the connection; leave `assignments` and `evidence`.
 
     `asked` lists who was asked about which target, where a platform knows: those who never reported get a row as well.
-    Its rows are in the order of service, target, window and vantage. Windows must be bounded on both sides.
+    `hop_names` are addresses of routers with their names. Rows are in the order of service, target, window and vantage.
+    Windows must be bounded on both sides. Return the services as judged by: an open list has the sites that were seen.
     """
-    _tables_of_the_plan(con, services, targets, windows)
-    fill_table(con, "asked (vantage VARCHAR, target VARCHAR)", asked)
-    con.execute(f"CREATE OR REPLACE TEMP VIEW inside AS {_INSIDE}")
-    each = _JUDGED.format(source="inside", more="o.measured_at, o.raw_file, o.raw_record, o.raw_item")
-    con.execute(f"CREATE OR REPLACE TEMP VIEW judged AS {each}")
-    for table, query in (
-        ("judged_equal", _JUDGED.format(source=f"({_EQUAL})", more="o.observations")),
-        ("tallies", _TALLIES),
-        ("candidates", _CANDIDATES),
-        ("names", _NAMES),
-        ("flips", _FLIPS),
-        ("reached", _REACHED),
-    ):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}")
-    measure_distances(con, services)
+    services = tally_outcomes(con, services, targets, windows, asked)
+    gather_evidence(con, services, windows, hop_names)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE echoes AS {_ECHOES}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE reached AS {_REACHED}")
+    measure_distances(con, "reached", "distances")
     find_nearest(con, services, windows, site_set)
     con.execute(f"CREATE OR REPLACE TEMP VIEW verdicts AS {_VERDICTS}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE accused AS {_ACCUSED}")
-    for view, query in (("misplaced", _MISPLACED), ("ruled", _RULED), ("assigned", _ASSIGNED)):
+    for view, query in (
+        ("misplaced", _MISPLACED),
+        ("ruled", _RULED),
+        ("assigned", _ASSIGNED),
+        ("trusted", _CONFIDENCE),
+    ):
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE assignments AS SELECT {selected(ASSIGNMENTS)} FROM assigned
+        f"""CREATE OR REPLACE TEMP TABLE assignments AS SELECT {selected(ASSIGNMENTS)} FROM trusted
         ORDER BY service, target, window_start, vantage"""
     )
-
-
-def _tables_of_the_plan(
-    con: duckdb.DuckDBPyConnection, services: Sequence[Service], targets: Sequence[Target], windows: Sequence[Window]
-) -> None:
-    fill_table(
-        con,
-        "targets (service VARCHAR, target VARCHAR, af TINYINT)",
-        [(target.service, target.address, target.af) for target in targets],
-    )
-    fill_table(
-        con,
-        "windows (window_start DOUBLE, window_end DOUBLE)",
-        [(window.start, window.end) for window in windows],
-    )
-    fill_table(
-        con,
-        "promises (service VARCHAR, query VARCHAR)",
-        [(service.name, query) for service in services for query in service.answers],
-    )
-    rows: list[tuple[object, ...]] = []
-    for service in services:
-        sources = sorted({*IDENTITY_SOURCES, *service.answers})
-        seen = con.execute(
-            """SELECT DISTINCT o.identity, o.identity_source FROM observations AS o JOIN targets AS t USING (target)
-            WHERE t.service = ? AND o.identity <> '' AND list_contains(?, o.identity_source) ORDER BY ALL""",
-            [service.name, sources],
-        ).fetchall()
-        for found, (_, source) in zip(identify(service, (text for text, _ in seen)), seen, strict=True):
-            site = None if found.site is None else found.site.code
-            rows.append(
-                (service.name, found.identity, source, found.outcome, site, found.server, found.rule, found.repaired)
-            )
-    fill_table(
-        con,
-        """identities (service VARCHAR, identity VARCHAR, identity_source VARCHAR, outcome VARCHAR, site VARCHAR,
-            server VARCHAR, rule VARCHAR, repaired BOOLEAN)""",
-        rows,
-    )
+    return services

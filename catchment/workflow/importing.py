@@ -25,13 +25,14 @@ from catchment.importers import Probes, find_files, read_probes, sniff_files, wr
 from catchment.metrics import measure
 from catchment.model import Target, Window
 from catchment.observe import Reading, Rejected, ResultFile, observe, sniff, write_nothing
-from catchment.services import bundled_service, find_service, service_names
+from catchment.services import find_service, service_names
 from catchment.workflow.loading import bounded, view_tables, workbench
 
 Progress = Callable[[str, float], None]
 """Told in a few words what is being done now, and how much of the whole is done, from 0 to 1."""
 
 _MENTIONED = 3
+_MOST_TYPES = 10
 _BLOCK = 1 << 20
 _READ = 0.8  # reading takes most of the time
 
@@ -44,6 +45,14 @@ class Imported:
     reading: Reading
     targets: tuple[Target, ...]
     warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a run holds besides results: who was asked about which target, and the names of routers."""
+
+    asked: Sequence[Asked] = ()
+    hop_names: Sequence[tuple[str, str]] = ()
 
 
 def import_results(
@@ -122,7 +131,8 @@ def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: boo
         if settle:
             header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
         asked = () if accepted is None else tuple(accepted.asked())
-        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, asked=asked)
+        beside = Beside(asked=asked, hop_names=store.read_hop_names(path))
+        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, beside)
         store.write_header(folder, header)
     remarks = () if accepted is None else accepted.remarks
     warnings = (*remarks, *_warnings(reading, unusable, header, None, 0))
@@ -159,7 +169,7 @@ def _observe(
 ) -> tuple[Reading, list[Rejected]]:
     files, unusable = sniff_files(named)
     # Where no service was named, the address tells which of the bundled ones it is.
-    services = header.services or [bundled_service(name) for name in service_names()]
+    services = header.services or [find_service(name) for name in service_names()]
     sizes = {file.name: file.path.stat().st_size for file in files}
     read = 0
 
@@ -183,7 +193,7 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
     ours = sorted((service, address) for service, address, _, _ in found if service is not None)
     if ours:
         known = {service.name: service for service in header.services}
-        services = tuple(known.get(name) or bundled_service(name) for name in sorted({name for name, _ in ours}))
+        services = tuple(known.get(name) or find_service(name) for name in sorted({name for name, _ in ours}))
         targets = tuple(Target(service=service, address=address) for service, address in ours)
         return replace(header, services=services, targets=targets)
     if not found:
@@ -211,18 +221,17 @@ def _judge(
     reading: Reading,
     unusable: list[Rejected],
     progress: Progress,
-    *,
-    asked: Sequence[Asked] = (),
+    beside: Beside = Beside(),
 ) -> None:
     """Write the tiers above the observations that lie in `folder`."""
     progress("judging which site each vantage point reaches", _READ)
     view_tables(con, parts(folder / store.OBSERVATIONS), vantage_points)
     window = bounded(con, header.cut)
-    assign(con, header.services, header.targets, [window], asked=asked)
-    to = store.part_of(folder, store.ASSIGNMENTS)
-    con.execute(f"COPY assignments TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)")
+    services = assign(con, header.services, header.targets, [window], asked=beside.asked, hop_names=beside.hop_names)
+    for tier in (store.ASSIGNMENTS, store.EVIDENCE):
+        con.execute(f"COPY {tier} TO {quote(store.part_of(folder, tier))} (FORMAT parquet, COMPRESSION zstd)")
     progress("counting", 0.95)
-    numbers = measure(con, header.services, header.targets, window)
+    numbers = measure(con, services, header.targets, window)
     store.write_rejected(folder, [asdict(entry) for entry in (*unusable, *reading.named)])
     store.write_metrics(folder, {**numbers, "input": _input(reading, unusable)})
 
@@ -259,8 +268,11 @@ def _warnings(
         yield f"{reading.off_target} results are toward addresses that are not of {names}; they count nowhere"
     if reading.outside_window:
         yield f"{reading.outside_window} results lie outside the window"
-    for kind, count in reading.other_types.items():
+    kinds = list(reading.other_types.items())
+    for kind, count in kinds[:_MOST_TYPES]:
         yield f"{count} results of type {kind} are kept, but nothing is made of them"
+    if more := kinds[_MOST_TYPES:]:
+        yield f"{sum(count for _, count in more)} results of {len(more)} more types are kept likewise"
     if listed is not None and not listed.rows:
         yield "without --probes the vantage points have no place: no distances, no map"
     elif lacking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ import duckdb
 from catchment import store
 from catchment.assign import assign
 from catchment.engine import connection, parts
-from catchment.errors import UnknownName
+from catchment.errors import InvalidRun, UnknownName
 from catchment.metrics import iso_time
 from catchment.model import Service, SiteSet, Target, Window
+from catchment.schemas import OBSERVATIONS
 
 Side = tuple[store.Run, Window]
 """A run, cut to a window."""
@@ -34,13 +36,27 @@ def load_run(
     services: Sequence[Service],
     *,
     site_set: SiteSet = SiteSet.LISTED,
-) -> Window:
-    """Make the tables `observations`, `vantage_points` and `assignments` of a run; return the window, bounded."""
+) -> tuple[Window, list[Service]]:
+    """Make the tables `observations`, `vantage_points`, `assignments` and `evidence` of a run.
+
+    Return the window, bounded, and the services with the sites of open lists that were seen.
+    """
+    _check_version(con, run)
     view_tables(con, parts(run.path / store.OBSERVATIONS), run.path / store.VANTAGE_POINTS)
     inside = bounded(con, _intersection(window, run.header.cut))
     asked = () if run.accepted is None else tuple(run.accepted.asked())
-    assign(con, services, run.header.targets, [inside], site_set=site_set, asked=asked)
-    return inside
+    named = store.read_hop_names(run.path)
+    seen = assign(con, services, run.header.targets, [inside], site_set=site_set, asked=asked, hop_names=named)
+    return inside, seen
+
+
+def _check_version(con: duckdb.DuckDBPyConnection, run: store.Run) -> None:
+    """Raise InvalidRun where an earlier version of catchment wrote a table that lacks columns of today's."""
+    described = con.execute(f"DESCRIBE SELECT * FROM {parts(run.path / store.OBSERVATIONS)}").fetchall()
+    if {column.name for column in OBSERVATIONS} - {name for name, *_ in described}:
+        raise InvalidRun(
+            f"{run.path}: written by an earlier version: `catchment derive {shlex.quote(str(run.path))}` rebuilds it"
+        )
 
 
 def load_both(
@@ -48,16 +64,20 @@ def load_both(
     before: Side,
     after: Side,
     services: Sequence[Service],
-) -> None:
-    """Make `assignments_before` and `assignments_after`, and `vantage_points` with the later place of each."""
+) -> list[Service]:
+    """Make `assignments_before` and `assignments_after`, and `vantage_points` with the later place of each.
+
+    Return the services with the sites of open lists that were seen on either side.
+    """
     for (run, window), side in ((before, "before"), (after, "after")):
-        load_run(con, run, window, services)
+        _, services = load_run(con, run, window, services)
         con.execute(f"CREATE OR REPLACE TEMP TABLE assignments_{side} AS SELECT * FROM assignments")
         con.execute(f"CREATE OR REPLACE TEMP TABLE vantage_points_{side} AS SELECT * FROM vantage_points")
     con.execute(
         """CREATE OR REPLACE TEMP VIEW vantage_points AS SELECT * FROM vantage_points_after
         UNION ALL SELECT * FROM vantage_points_before ANTI JOIN vantage_points_after USING (vantage)"""
     )
+    return list(services)
 
 
 def view_tables(con: duckdb.DuckDBPyConnection, observations: str, vantage_points: Path) -> None:
