@@ -43,7 +43,11 @@ def connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def quote(text: str | Path) -> str:
-    """Return text as an SQL literal."""
+    """Return text as an SQL literal. Raises CatchmentError for a name that is not UTF-8, which DuckDB cannot take."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError as error:
+        raise CatchmentError(f"{text}: this name is not UTF-8: rename the file or folder, or choose another") from error
     return "'" + str(text).replace("'", "''") + "'"
 
 

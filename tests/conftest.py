@@ -22,6 +22,8 @@ hypothesis.settings.register_profile("catchment", deadline=None)
 hypothesis.settings.load_profile("catchment")
 
 ROOT = Path(__file__).parent.parent
+# Own versions of services that lie where the developer keeps them are not what is tested.
+os.environ["CATCHMENT_SERVICES"] = str(ROOT / "tests" / "data" / "no-own-services")
 SAMPLE = ROOT / "tests" / "data" / "frankfurt"
 EXAMPLE_SERVICE = ROOT / "campaigns" / "services" / "example-dns.toml"
 

@@ -36,7 +36,7 @@ COMMANDS = [
     "services list",
     "services show",
 ]
-COMMANDS += ["services identify"]
+COMMANDS += ["services identify", "services update"]
 BRING = ("--service", EXAMPLE_SERVICE, "--probes", SAMPLE / "probes.json")
 
 

@@ -279,7 +279,8 @@ def test_a_run_in_which_nobody_reports_is_a_run(tmp_path: Path) -> None:
     offline = [one.id for one in make_world(1).vantage_points if one.trouble is Trouble.OFFLINE and one.connected][:3]
     measured = run(tmp_path, CAMPAIGN.replace("count = 60", f"ids = {offline}, count = 3"))
     counts = measured.metrics["targets"][0]["vantage_points"]
-    assert counts == {"total": 0, "assigned": 0, "verdicts": {Verdict.NO_RESULT: 3}}
+    nobody = {"high": 0, "medium": 0, "low": 0}
+    assert counts == {"total": 0, "assigned": 0, "verdicts": {Verdict.NO_RESULT: 3}, "confidence": nobody}
     assert workflow.show(measured, by=Grouping.VERDICT)["targets"][0]["groups"] == []
     console = Console(file=io.StringIO())
     console.print(terminal.show_run(workflow.show(measured)))

@@ -172,3 +172,122 @@ def test_the_constants_stand_with_every_result(sample: dict[str, Run]) -> None:
         "impossible_km_per_ms": 102.1,
         "impossible_slack_km": 100.0,
     }
+
+
+def test_confidence_and_rules_count_every_row(sample: dict[str, Run], judged: list[dict[str, Any]]) -> None:
+    target = only_target(workflow.show(sample["before"]))
+    confidence = Counter(entry["confidence"] for entry in judged)
+    del confidence[None]
+    assert target["vantage_points"]["confidence"] == {key: confidence[key] for key in ("high", "medium", "low")}
+    assert sum(confidence.values()) == target["vantage_points"]["assigned"]
+    assert target["rules"] == Counter(entry["rule"] for entry in judged)
+
+
+def test_identities_of_one_reply_are_two_witnesses(import_lines: Callable[..., Run]) -> None:
+    fra, ber = "fra1.example-dns.net", "ber1.example-dns.net"
+    run = import_lines(
+        dns_result(1, fra, nsid=b"fra2.example-dns.net"),
+        dns_result(2, fra, nsid=ber.encode()),
+        dns_result(2, fra, nsid=ber.encode(), timestamp=NOON + 1),
+        dns_result(3, fra, nsid=b"resolver.isp.example"),
+        dns_result(4, "resolver.isp.example", nsid=b"dns1"),
+        dns_result(5, fra),
+    )
+    assert only_target(workflow.show(run))["witnesses"] == {
+        "agree": 1,
+        "disagree": 3,
+        "cases": [
+            {"identity": fra, "second_identity": ber, "site": "fra", "second_site": "ber", "answers": 2},
+            {
+                "identity": fra, "second_identity": "resolver.isp.example", "site": "fra", "second_site": None,
+                "answers": 1,
+            },
+        ],
+    }  # fmt: skip
+
+
+def test_cases_are_as_many_answers_as_disagree(import_lines: Callable[..., Run]) -> None:
+    strange = "resolver.isp.example"
+    run = import_lines(
+        dns_result(1, strange, nsid=BER.encode()),
+        dns_result(2, BER, nsid=LON.encode(), answer_class="IN"),
+        dns_result(3, BER, nsid=strange.encode(), answer_class="IN"),
+        dns_result(4, BER, nsid=b"xyz1.example-dns.net"),
+        dns_result(5, "", nsid=BER.encode()),
+    )
+    witnesses = only_target(workflow.show(run))["witnesses"]
+    assert sum(case["answers"] for case in witnesses["cases"]) == witnesses["disagree"]
+    assert {(case["identity"], case["second_identity"]) for case in witnesses["cases"]} == {(strange, BER), (BER, LON)}
+
+
+@pytest.fixture
+def intercepted(import_lines: Callable[..., Run]) -> Run:
+    """Return a run in which somebody else answered four of seven vantage points, in two countries and three ASes."""
+    return import_lines(
+        dns_result(1, "dns1", rtt_ms=2.0),
+        dns_result(2, None, rcode="SERVFAIL"),
+        dns_result(2, None, rcode="REFUSED", timestamp=NOON + 1),
+        dns_result(2, None, rcode="REFUSED", timestamp=NOON + 2, rtt_ms=7.0),
+        dns_result(3, ""),
+        dns_result(4, "sin1.example-dns.net", rtt_ms=1.0),
+        dns_result(5),
+        dns_result(6),
+        dns_error(7),
+        probes=[
+            place(1),
+            place(2, country="NL", asn_v4=64_502),
+            place(3, country="NL", asn_v4=64_501),
+            place(4, country="NL", asn_v4=64_501),
+            place(5),
+            place(6, country="FR"),
+        ],
+    )
+
+
+def test_interception_is_counted_by_rule_and_network(intercepted: Run) -> None:
+    assert only_target(workflow.show(intercepted))["interception"] == {
+        "vantage_points": 4,
+        "by_rule": {
+            "empty-where-it-answers": 1,
+            "error-where-it-answers": 1,
+            "light-own-packet": 1,
+            "no-pattern-matches": 1,
+        },
+        "by_country": [
+            {"country": "NL", "vantage_points": 3, "of": 3},
+            {"country": "DE", "vantage_points": 1, "of": 2},
+        ],
+        "by_asn": [
+            {"asn": 64_501, "vantage_points": 2, "of": 2},
+            {"asn": 64_500, "vantage_points": 1, "of": 3},
+            {"asn": 64_502, "vantage_points": 1, "of": 1},
+        ],
+    }
+
+
+def test_who_has_another_verdict_than_ok_is_listed(intercepted: Run) -> None:
+    groups = {group["key"]: group for group in only_target(workflow.show(intercepted, by=Grouping.VERDICT))["groups"]}
+    assert "listed" not in groups["ok"]
+    assert groups["intercepted-error"]["listed"] == [
+        {
+            "vantage": "atlas:2", "country": "NL", "asn": 64_502, "rule": "error-where-it-answers", "identity": None,
+            "rcode": "REFUSED", "site": None, "distance_km": None, "rtt_ms_min": 7.0,
+        }
+    ]  # fmt: skip
+    (foreign,) = groups["intercepted-foreign-identity"]["listed"]
+    assert (foreign["vantage"], foreign["identity"], foreign["rcode"]) == ("atlas:1", "dns1", None)
+    (impossible,) = groups["impossible-rtt"]["listed"]
+    # Frankfurt's probe to Singapore: 10,250 km by geopy.
+    here, there = (50.0, 8.5), (1.35, 103.82)
+    assert impossible["distance_km"] == pytest.approx(geodesic(here, there).km, abs=0.01)
+    assert (impossible["site"], impossible["rtt_ms_min"]) == ("sin", 1.0)
+    (lost,) = groups["timeout"]["listed"]
+    assert (lost["vantage"], lost["country"], lost["asn"]) == ("atlas:7", None, None)
+
+
+def test_listed_are_as_many_as_the_group_has(sample: dict[str, Run]) -> None:
+    groups = only_target(workflow.show(sample["before"], by=Grouping.VERDICT))["groups"]
+    assert len(groups) > 3
+    for group in groups:
+        assert ("listed" in group) == (group["key"] != "ok")
+        assert len(group.get("listed", [])) in {0, group["vantage_points"]}

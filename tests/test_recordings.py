@@ -134,7 +134,7 @@ def test_pings_and_traceroutes_need_no_service(
     workflow.import_results([recordings / "atlas" / file], tmp_path / "run")
     numbers = workflow.show(Run.open(tmp_path / "run"))
     target = numbers["targets"][0]
-    assert (target["service"], target["target"]) == (None, "8.8.8.8")
+    assert (target["service"], target["target"]) == ("google-dns", "8.8.8.8")
     assert {kind: sum(target[kind].values()) for kind in expected} == expected
     assert numbers["input"]["records"] == sum(expected.values())
 
@@ -160,10 +160,16 @@ def test_the_probes_own_resolvers_are_accounted_for(recordings: Path, tmp_path: 
     assert off + on == 16855
 
 
-def test_homes_that_ask_opendns_are_found_by_its_address(recordings: Path, tmp_path: Path) -> None:
+def test_homes_that_ask_public_resolvers_are_found_by_the_addresses_of_that_time(
+    recordings: Path, tmp_path: Path
+) -> None:
     file = recordings / "atlas" / "local-resolvers-id-server-2017-07-10.ndjson.gz"
     workflow.import_results([file], tmp_path / "run")
-    assert {target.service for target in Run.open(tmp_path / "run").header.targets} == {"opendns"}
+    assert {target.service for target in Run.open(tmp_path / "run").header.targets} == {
+        "opendns",
+        "google-dns",
+        "ultradns",
+    }  # 1.1.1.1 and 64.6.64.6 are asked as well, but belonged to others in 2017
 
 
 def test_the_address_alone_tells_a_bundled_service(recordings: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_committed_run_derives_to_the_tables_stored(run: Path, tmp_path: Path)
     again = tmp_path / run.name
     shutil.copytree(run, again)
     workflow.derive(again)
-    for tier in ("observations", "assignments"):
+    for tier in ("observations", "assignments", "evidence"):
         new, stored = (f"SELECT * FROM read_parquet('{folder / tier}/*.parquet')" for folder in (again, run))
         assert duckdb.execute(f"{new} EXCEPT ALL {stored}").fetchall() == []
         assert duckdb.execute(f"{stored} EXCEPT ALL {new}").fetchall() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -11,7 +12,7 @@ import typer
 
 from catchment.cli.arguments import RUN_HELP, Family, From, Json, Root, RunName, ServiceName, To
 from catchment.cli.printing import print_numbers, report, show_progress
-from catchment.model import Grouping, SiteSet
+from catchment.model import Grouping, Level, SiteSet
 
 app = typer.Typer()
 
@@ -44,17 +45,30 @@ def import_(
 
 
 @app.command()
-def derive(path: RunName, *, service: ServiceName = None, results: Root = None, as_json: Json = False) -> None:
+def derive(
+    path: RunName,
+    *,
+    service: ServiceName = None,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Ask the DNS for the names of routers that are not known yet.")
+    ] = False,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
     """Rebuild every table of a run from its raw results; with --service, by another version of the service.
 
     catchment derive k-root
     catchment derive results/mine/2026-11-21 --service mine.toml
+    catchment derive results/mine/2026-11-21 --resolve
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     with show_progress() as progress:
         folder = store.find_folder(path, store.results_root(results))
-        done = workflow.derive(folder, service=service, progress=progress)
+        if resolve:
+            done = workflow.derive_with_names(folder, service=service, environ=os.environ, progress=progress)
+        else:
+            done = workflow.derive(folder, service=service, progress=progress)
     report(done.warnings)
     print_numbers(workflow.show(store.Run.open(folder)), "show_run", as_json=as_json)
 
@@ -83,6 +97,9 @@ def show(
     run: RunName,
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Group the vantage points.")] = None,
+    vantage: Annotated[
+        str | None, typer.Option("--vantage", metavar="ID", help="Explain this vantage point: atlas:6019, or 6019.")
+    ] = None,
     sites: Annotated[SiteSet, typer.Option("--sites", help="The nearest of which sites?")] = SiteSet.LISTED,
     af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
@@ -93,16 +110,27 @@ def show(
 ) -> None:
     """Show the catchment of each site, and how far it is from the best.
 
-    catchment show k-root
-    catchment show k-root --by country --af 6
-    catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
+    With --by verdict: who was intercepted, in which networks, and how we know.
+    With --vantage: which site that one reached, and why we say so.
+
+        catchment show k-root
+        catchment show k-root --by country --af 6
+        catchment show k-root --by verdict
+        catchment show k-root --vantage 6019
+        catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     found, window = store.find_run(run, store.results_root(results), start, end)
     af_number = None if af is None else int(af)
-    numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
-    print_numbers(numbers, "show_run", as_json=as_json)
+    if vantage is None:
+        numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
+        print_numbers(numbers, "show_run", as_json=as_json)
+        return
+    if by is not None:
+        raise typer.BadParameter("--by groups all vantage points: leave it out where --vantage names one")
+    told = workflow.explain_vantage(found, vantage, window, site_set=sites, af=af_number, target=target)
+    print_numbers(told, "show_vantage_point", as_json=as_json)
 
 
 @app.command()
@@ -111,6 +139,7 @@ def compare(
     after: Annotated[str, typer.Argument(metavar="AFTER", help=RUN_HELP)],
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
+    level: Annotated[Level, typer.Option("--level", help="Moves between what?")] = Level.SITE,
     start: From = None,
     end: To = None,
     results: Root = None,
@@ -120,12 +149,13 @@ def compare(
 
     catchment compare k-root~1 k-root
     catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
+    catchment compare k-root~1 k-root --level server
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     root = store.results_root(results)
     sides = [store.find_run(name, root, start, end) for name in (before, after)]
-    numbers = workflow.compare_runs(*sides, by=by)
+    numbers = workflow.compare_runs(*sides, by=by, level=level)
     report(numbers["warnings"])
     print_numbers(numbers, "show_comparison", as_json=as_json)
 

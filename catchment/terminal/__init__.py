@@ -1,21 +1,26 @@
 """What the terminal shows: tables of numbers. Values in, renderables out; every text from outside is made harmless."""
 
-from catchment.terminal.cells import harmless
+from catchment.terminal.cells import clip, harmless
 from catchment.terminal.comparisons import show_comparison
 from catchment.terminal.plans import show_next, show_plan, show_served
 from catchment.terminal.runs import show_files, show_run, show_runs
-from catchment.terminal.services import show_identities, show_service, show_services
+from catchment.terminal.services import show_identities, show_restored, show_service, show_services, show_update
+from catchment.terminal.vantage_points import show_vantage_point
 
 __all__ = [
+    "clip",
     "harmless",
     "show_comparison",
     "show_files",
     "show_identities",
     "show_next",
     "show_plan",
+    "show_restored",
     "show_run",
     "show_runs",
     "show_served",
     "show_service",
     "show_services",
+    "show_update",
+    "show_vantage_point",
 ]

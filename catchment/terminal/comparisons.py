@@ -7,7 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, harmless, ms, percent, table, target_title
+from catchment.terminal.cells import add_row, clip, harmless, ms, percent, table, target_title
+
+_LONGEST = 500  # of a summary, in which sites may have names of any length
 
 
 def show_comparison(numbers: Numbers) -> RenderableType:
@@ -18,10 +20,10 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         Text("both assigned with " + ", ".join(f"{k} {v}" for k, v in numbers["service_digest"].items()), style="dim"),
     ]
     for target in numbers["targets"]:
-        parts += ["", target_title(target), Text(harmless(target["summary"]), style="bold")]
+        parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
         if target["moves"]:
             parts.append(_moves_table(target))
-        parts.append(_balance_table(target))
+        parts.append(_balance_table(target, numbers["level"]))
         if "groups" in target:
             parts.append(_moved_groups_table(target))
         unmoved = target["rtt_ms"]["unmoved"]
@@ -52,8 +54,8 @@ def _moves_table(target: Numbers) -> Table:
     return rows
 
 
-def _balance_table(target: Numbers) -> Table:
-    rows = table("Site", ">Before", ">After", ">Left", ">Joined")
+def _balance_table(target: Numbers, level: str) -> Table:
+    rows = table(level.capitalize(), ">Before", ">After", ">Left", ">Joined")
     for site in target["sites"]:
         add_row(rows, site["site"], *(str(site[key]) for key in ("before", "after", "left", "joined")))
     return rows

@@ -38,7 +38,10 @@ def show_served(served: Numbers) -> RenderableType:
     """Say how clients reach the sandbox."""
     lines = [f"export {name}={value}" for name, value in served["environment"].items()]
     return Group(
-        Text(f"The API of RIPE Atlas is at https://{served['server']}/api/v2/ until you press Ctrl-C.", style="bold"),
+        Text(
+            f"The API of RIPE Atlas is at https://{harmless(served['server'])}/api/v2/ until you press Ctrl-C.",
+            style="bold",
+        ),
         Text(f"Its time runs {served['speed']:g} times as fast as ours. To point catchment at it:"),
         *(Text(f"  {harmless(line)}") for line in lines),
     )

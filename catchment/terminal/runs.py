@@ -10,10 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.model import ASSIGNED, Verdict
-from catchment.terminal.cells import add_row, bar, harmless, ms, percent, table, target_title
+from catchment.model import ASSIGNED, Confidence, Grouping, Verdict
+from catchment.terminal.cells import add_row, bar, clip, harmless, ms, percent, table, target_title
+from catchment.terminal.vantage_points import list_vantage_points
 
 _MOST_IDENTITIES = 10
+_MOST_CASES = 3
+_MOST_NETWORKS = 10
+_QUOTED = 60
 _MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
 
 
@@ -24,6 +28,9 @@ def show_run(numbers: Numbers) -> RenderableType:
     for target in numbers["targets"]:
         parts += ["", target_title(target), _groups_table(target) if "groups" in target else _sites_table(target)]
         parts += _notes(target)
+        if target.get("by") == Grouping.VERDICT:
+            parts += _interception(target)
+            parts += list_vantage_points(target)
     constants = numbers["constants"]
     parts.append(
         Text(
@@ -106,15 +113,15 @@ def _notes(target: Numbers) -> Iterable[Text]:
     yield Text(f"{counts['assigned']} of {counts['total']} vantage points assigned ({verdicts}).")
     if target["closest_hit"] is not None:
         rtt, inflation, latency = (target[key] for key in ("rtt_ms", "geographic_inflation_ms", "latency_inflation_ms"))
-        yield Text(f"RTT p50 {ms(rtt['p50'])}, p90 {ms(rtt['p90'])} ms. ", end="")
         yield Text(
-            f"{percent(target['closest_hit'])} reach the nearest of {sites['sites']} {sites['kind']} sites "
-            f"({target['distance_vantage_points']} vantage points with a place)."
+            f"RTT p50 {ms(rtt['p50'])}, p90 {ms(rtt['p90'])} ms. {percent(target['closest_hit'])} reach the nearest of "
+            f"{sites['sites']} {sites['kind']} sites ({target['distance_vantage_points']} vantage points with a place)."
         )
         yield Text(
             f"Beyond the nearest site: p50 {ms(inflation['p50'])}, p90 {ms(inflation['p90'])} ms of fibre; RTT above "
             f"1.5 times the nearest site's: p50 {ms(latency['p50'])}, p90 {ms(latency['p90'])} ms."
         )
+    yield from _trust(target)
     flips = target["flips"]
     if flips["flips"]:
         yield Text(f"{flips['flapping']} vantage points flap between sites, {flips['flips']} times in all.")
@@ -126,6 +133,48 @@ def _notes(target: Numbers) -> Iterable[Text]:
     known = {site["site"] for site in target["sites"]}
     strange = [entry for entry in target["identities"] if entry["text"].lower() not in known] if not known else []
     if strange:
-        listed = ", ".join(f"“{harmless(entry['text'])}” {entry['answers']}" for entry in strange[:_MOST_IDENTITIES])
+        listed = ", ".join(
+            f"“{clip(entry['text'], _QUOTED)}” {entry['answers']}" for entry in strange[:_MOST_IDENTITIES]
+        )
         more = ", …" if len(strange) > _MOST_IDENTITIES else ""
         yield Text(f"Identities ({target['identity_totals']['distinct']} different): {listed}{more}.", style="dim")
+
+
+def _trust(target: Numbers) -> Iterable[Text]:
+    confidence, witnesses = target["vantage_points"]["confidence"], target["witnesses"]
+    if confidence[Confidence.MEDIUM] or confidence[Confidence.LOW]:
+        yield Text("Confidence in the site: " + ", ".join(f"{name} {n}" for name, n in confidence.items()) + ".")
+    if witnesses["disagree"]:
+        cases = ", ".join(_case(case) for case in witnesses["cases"][:_MOST_CASES])
+        more = ", …" if len(witnesses["cases"]) > _MOST_CASES else ""
+        yield Text(
+            f"Two identities in one reply agree in {witnesses['agree']} answers and disagree in "
+            f"{witnesses['disagree']}: {cases}{more}."
+        )
+
+
+def _case(case: Numbers) -> str:
+    said = (
+        f"“{clip(case[key], _QUOTED)}” ({'no site' if case[site] is None else clip(case[site], _QUOTED)})"
+        for key, site in (("identity", "site"), ("second_identity", "second_site"))
+    )
+    return f"{' beside '.join(said)} {case['answers']}"
+
+
+def _interception(target: Numbers) -> Iterable[Text]:
+    found = target["interception"]
+    count, total = found["vantage_points"], target["vantage_points"]["total"]
+    if not count:
+        yield Text("Nobody else answered in the service's place.")
+        return
+    rules = ", ".join(f"{rule} {n}" for rule, n in found["by_rule"].items())
+    yield Text(f"Somebody else answered {count} of {total} vantage points ({percent(count / total)}): {rules}.")
+    countries = [_part(one, one["country"] or "unknown") for one in found["by_country"]]
+    networks = [_part(one, "unknown" if one["asn"] is None else f"AS{one['asn']}") for one in found["by_asn"]]
+    for name, parts in (("By country", countries), ("By AS", networks)):
+        more = ", …" if len(parts) > _MOST_NETWORKS else ""
+        yield Text(f"{name}: {', '.join(parts[:_MOST_NETWORKS])}{more}.")
+
+
+def _part(one: Numbers, name: str) -> str:
+    return f"{clip(name, _QUOTED)} {one['vantage_points']} of {one['of']}"

@@ -16,9 +16,12 @@ from catchment.workflow.showing import compare_runs, list_runs, show
 
 if TYPE_CHECKING:
     from catchment.workflow.demonstrating import demo_steps
+    from catchment.workflow.explaining import explain_vantage
     from catchment.workflow.measuring import resume_run, run_campaign
+    from catchment.workflow.naming_hops import derive_with_names
     from catchment.workflow.planning import check_limits, plan_campaign
     from catchment.workflow.simulating import save_topology, serve_sandbox
+    from catchment.workflow.updating import restore_bundled, update_service
 
 __all__ = [
     "Imported",
@@ -26,28 +29,36 @@ __all__ = [
     "compare_runs",
     "demo_steps",
     "derive",
+    "derive_with_names",
     "describe_service",
     "draw_map",
+    "explain_vantage",
     "identify_strings",
     "import_results",
     "list_runs",
     "list_services",
     "plan_campaign",
+    "restore_bundled",
     "resume_run",
     "run_campaign",
     "save_topology",
     "serve_sandbox",
     "show",
+    "update_service",
 ]
 
 _LATER = {
     "check_limits": "planning",
     "demo_steps": "demonstrating",
+    "explain_vantage": "explaining",
+    "derive_with_names": "naming_hops",
     "plan_campaign": "planning",
+    "restore_bundled": "updating",
     "resume_run": "measuring",
     "run_campaign": "measuring",
     "save_topology": "simulating",
     "serve_sandbox": "simulating",
+    "update_service": "updating",
 }
 
 

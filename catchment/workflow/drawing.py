@@ -44,15 +44,15 @@ def draw_map(
     with workbench() as (con, _):
         progress("judging which site each vantage point reaches", 0)
         if earlier:
-            load_both(con, earlier[0], (run, window), run.header.services)
+            services = load_both(con, earlier[0], (run, window), run.header.services)
             subject = f"who moved between {label_of(earlier[0])} and {label_of((run, window))}"
         else:
-            inside = load_run(con, run, window, run.header.services)
+            inside, services = load_run(con, run, window, run.header.services)
             subject = f"catchment of each site, {iso_time(inside.start)} to {iso_time(inside.end)}"
         for goal in chosen:
             file = to if len(chosen) == 1 else to.with_stem(f"{to.stem}-{goal.address.replace(':', '-')}")
             progress(f"drawing {file.name}", len(files) / len(chosen))
-            service = next((known for known in run.header.services if known.name == goal.service), None)
+            service = next((known for known in services if known.name == goal.service), None)
             sites = () if service is None else service.sites
             title = f"{goal.service or 'no service'}, {goal.address}"
             if earlier:

@@ -10,7 +10,7 @@ from catchment import store
 from catchment.campaign import digest
 from catchment.errors import InvalidRun, UnknownName
 from catchment.metrics import Numbers, measure
-from catchment.model import Grouping, SiteSet, Window
+from catchment.model import Grouping, Level, SiteSet, Window
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
 
 
@@ -32,8 +32,8 @@ def show(
         numbers["targets"] = [entry for entry in stored["targets"] if entry["target"] in wanted]
     else:
         with workbench() as (con, _):
-            inside = load_run(con, run, window, run.header.services, site_set=site_set)
-            numbers = measure(con, run.header.services, targets, inside, by=by, site_set=site_set)
+            inside, services = load_run(con, run, window, run.header.services, site_set=site_set)
+            numbers = measure(con, services, targets, inside, by=by, site_set=site_set)
             numbers["input"] = stored["input"]
     return {"run": str(run.path), "platform": run.header.platform, **numbers}
 
@@ -43,6 +43,7 @@ def compare_runs(
     after: Side,
     *,
     by: Grouping | None = None,
+    level: Level = Level.SITE,
 ) -> Numbers:
     """Return what moved between two runs or windows, both assigned with the newer run's version of each service."""
     services = {service.name: service for service in before[0].header.services}
@@ -52,8 +53,8 @@ def compare_runs(
     if not pairs:
         raise UnknownName("the two runs have no target in common: compare runs of one service")
     with workbench() as (con, _):
-        load_both(con, before, after, versions)
-        found = comparing.compare(con, pairs, by=by)
+        seen = load_both(con, before, after, versions)
+        found = comparing.compare(con, pairs, seen, by=by, level=level)
     return {
         "before": name_of(before),
         "after": name_of(after),

@@ -1,4 +1,4 @@
-"""Numbers about one catchment: who reaches which site, how fast, and how far beyond the nearest one.
+"""The catchment of each site: who reaches it, how fast, and how far beyond the nearest one.
 
 Formulas and their sources: closest hit (Schmidt et al., PAM 2017); geographic and latency inflation (Koch et al.,
 SIGCOMM 2021, equations 1 and 2, with one sample a vantage point). Distances count only vantage points whose place and
@@ -7,18 +7,18 @@ site are both believed (verdicts `ok` and `repaired`); everything else counts in
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 
-from catchment.assign.distances import active_sites
+from catchment.assign.distances import active_sites, site_set_of
 from catchment.engine import fill_table, quote
 from catchment.geo import CONTINENT_OF, IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
+from catchment.metrics.interception import count_intercepted, list_by_verdict
+from catchment.metrics.testimony import count_confidence, hear_witnesses
+from catchment.metrics.values import Numbers, iso_time, rounded, share_of
 from catchment.model import ASSIGNED, PLACED, Grouping, Kind, Service, SiteSet, Target, Verdict, Window
-
-Numbers = dict[str, Any]
 
 _TOP_IDENTITIES = 50
 ASSIGNED_LIST = ", ".join(f"'{verdict}'" for verdict in ASSIGNED)
@@ -93,21 +93,29 @@ def _target(
             count(*) FILTER (WHERE placed AND site = nearest_site), count(*) FILTER (WHERE flips > 0),
             coalesce(sum(flips), 0) FROM of_target""",
     )
-    verdicts = dict(
-        con.execute(
-            f"SELECT verdict, count(*) FROM joined WHERE target = {quote(target.address)} GROUP BY verdict"
-        ).fetchall()
+    verdicts, rules = (
+        dict(
+            con.execute(
+                f"""SELECT {column}, count(*) AS n FROM joined WHERE target = {quote(target.address)}
+                GROUP BY {column} ORDER BY n DESC, {column}"""
+            ).fetchall()
+        )
+        for column in ("verdict", "rule")
     )
     found: Numbers = {
         "service": target.service,
         "target": target.address,
         "af": target.af,
-        "site_set": _site_set(con, service, window, site_set),
+        "site_set": _site_set(con, service, target, window, site_set),
         "vantage_points": {
             "total": total,
             "assigned": assigned,
             "verdicts": {verdict.value: verdicts[verdict] for verdict in Verdict if verdict in verdicts},
+            "confidence": count_confidence(con),
         },
+        "rules": rules,
+        "witnesses": hear_witnesses(con, _within(target, window)),
+        "interception": count_intercepted(con),
         **_outcomes(con, target, window),
         **_identities(con, target, window),
         "sites": _sites(con, service, total, assigned),
@@ -121,21 +129,32 @@ def _target(
     if by is not None:
         found["by"] = by.value
         found["groups"] = _groups(con, by)
+    if by is Grouping.VERDICT:
+        listed = list_by_verdict(con, _within(target, window))
+        found["groups"] = [
+            group if group["key"] == Verdict.OK else {**group, "listed": listed[group["key"]]}
+            for group in found["groups"]
+        ]
     return found
 
 
-def _site_set(con: duckdb.DuckDBPyConnection, service: Service | None, window: Window, kind: SiteSet) -> Numbers:
+def _site_set(
+    con: duckdb.DuckDBPyConnection, service: Service | None, target: Target, window: Window, kind: SiteSet
+) -> Numbers:
+    kind = kind if service is None else site_set_of(service, kind)
     if service is None:
         sites = 0
     elif kind is SiteSet.OBSERVED:
         (sites,) = _row(
             con,
-            f"""SELECT count(DISTINCT c.site) FROM candidates AS c
-                    JOIN tallies AS t USING (vantage, target, window_start)
-            WHERE t.service = {quote(service.name)} AND window_start = {window.start!r}""",
+            f"""SELECT count(DISTINCT site) FROM (
+                SELECT service, af, window_start, site FROM reached
+                UNION ALL SELECT t.service, t.af, window_start, c.site FROM candidates AS c
+                    JOIN tallies AS t USING (vantage, target, window_start))
+            WHERE service = {quote(service.name)} AND af = {target.af} AND window_start = {window.start!r}""",
         )
     else:
-        sites = len(active_sites(service, window))
+        sites = len(active_sites(service, window, target.af))
     return {"kind": kind.value, "sites": sites}
 
 
@@ -232,23 +251,6 @@ def _named(quantiles: Sequence[float | None]) -> Numbers:
     return {name: rounded(value) for (name, _), value in zip(_QUARTILES, quantiles, strict=True)}
 
 
-def rounded(value: Any) -> Any:
-    """Round a float to 6 digits, so that parallel sums give the same text each time; leave all else as it is."""
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def share_of(part: int, whole: int) -> float | None:
-    """Return a part of a whole, rounded; None of nothing."""
-    return rounded(part / whole) if whole else None
-
-
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     found: tuple[Any, ...] = con.execute(query).fetchall()[0]
     return found
-
-
-def iso_time(time: float | None) -> str | None:
-    """Return seconds since 1970 as UTC in ISO 8601."""
-    if time is None:
-        return None
-    return datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,11 @@
+"""Numbers about one catchment: who reaches which site, how fast and how surely, and where somebody else answers.
+
+`catchments` counts sites, distances and groups, `testimony` tells how far the sites can be trusted, and `interception`
+who got answers that the service did not give. `values` is what numbers are made of.
+"""
+
+from catchment.metrics.catchments import ASSIGNED_LIST, CONSTANTS, measure
+from catchment.metrics.interception import INTERCEPTED
+from catchment.metrics.values import Numbers, iso_time, rounded, share_of
+
+__all__ = ["ASSIGNED_LIST", "CONSTANTS", "INTERCEPTED", "Numbers", "iso_time", "measure", "rounded", "share_of"]

@@ -1,0 +1,25 @@
+"""What numbers are made of: rounded floats, shares, times."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+Numbers = dict[str, Any]
+
+
+def rounded(value: Any) -> Any:
+    """Round a float to 6 digits, so that parallel sums give the same text each time; leave all else as it is."""
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def share_of(part: int, whole: int) -> float | None:
+    """Return a part of a whole, rounded; None of nothing."""
+    return rounded(part / whole) if whole else None
+
+
+def iso_time(time: float | None) -> str | None:
+    """Return seconds since 1970 as UTC in ISO 8601."""
+    if time is None:
+        return None
+    return datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,174 @@
+"""All that a run holds of one vantage point, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import duckdb
+
+from catchment import store
+from catchment.assign import RULES
+from catchment.assign.distances import active_sites
+from catchment.errors import UnknownName, hint
+from catchment.geo import distance_km
+from catchment.metrics import CONSTANTS, Numbers, iso_time, rounded
+from catchment.model import Outcome, Service, SiteSet, Target, Window
+from catchment.workflow.explaining.cases import Case
+from catchment.workflow.explaining.verdicts import explain
+from catchment.workflow.loading import chosen_targets, load_run, workbench
+
+_EXAMPLES = 3
+# Every observation, with what it was judged to say. Reads the views `inside` and `judged`, which assigning leaves.
+_OBSERVATIONS = """
+    SELECT o.* EXCLUDE (window_start, window_end), j.outcome, j.site, j.rule, j.witnesses
+    FROM (SELECT * FROM inside WHERE vantage = $vantage AND target = $target) AS o
+    LEFT JOIN (
+        SELECT raw_file, raw_record, raw_item, outcome, site, rule, witnesses
+        FROM judged WHERE vantage = $vantage AND target = $target) AS j
+        ON j.raw_file = o.raw_file AND j.raw_record = o.raw_record AND j.raw_item = o.raw_item
+    ORDER BY o.measured_at, o.raw_file, o.raw_record, o.raw_item"""
+
+
+def explain_vantage(
+    run: store.Run,
+    vantage: str,
+    window: Window = Window(),
+    *,
+    site_set: SiteSet = SiteSet.LISTED,
+    af: int | None = None,
+    target: str | None = None,
+) -> Numbers:
+    """Return what a run, or a window of it, holds of one vantage point and why it was judged so, target by target.
+
+    `vantage` is an id as the run has it, or what follows its colon. Raises UnknownName.
+    """
+    targets = chosen_targets(run.header.targets, af, target)
+    with workbench() as (con, _):
+        inside, services = load_run(con, run, window, run.header.services, site_set=site_set)
+        name = _find_vantage(con, vantage)
+        rows = {row["target"]: row for row in _rows(con, "SELECT * FROM assignments WHERE vantage = $vantage", name)}
+        measured = [goal for goal in targets if goal.address in rows]
+        if not measured:
+            asked = ", ".join(rows) or "none of the run's targets"
+            raise UnknownName(f"{name} measured {asked}: choose another target, or a wider window")
+        place = _place(con, name)
+        by_name = {service.name: service for service in services}
+        cases = [_case(con, goal, by_name.get(goal.service or ""), inside, place, rows) for goal in measured]
+    return {
+        "run": str(run.path),
+        "platform": run.header.platform,
+        "from": iso_time(inside.start),
+        "to": iso_time(inside.end),
+        "vantage": name,
+        "place": place,
+        "targets": [_told(case) for case in cases],
+        "constants": CONSTANTS,
+    }
+
+
+def _find_vantage(con: duckdb.DuckDBPyConnection, given: str) -> str:
+    """Return the id that was meant. Raises UnknownName where there is none, or more than one."""
+    known = [
+        name
+        for (name,) in con.execute(
+            """SELECT vantage FROM assignments UNION SELECT vantage FROM vantage_points
+            ORDER BY length(vantage), vantage"""
+        ).fetchall()
+    ]
+    found = [name for name in known if name == given] or [name for name in known if name.partition(":")[2] == given]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise UnknownName(f"'{given}' may be {' or '.join(found)}: give the whole id")
+    # What stands before the colon is the same for most of them: it would make all look alike.
+    numbers = [name.partition(":")[2] for name in known]
+    near = hint(given.rpartition(":")[2], numbers, f"the first are {', '.join(known[:_EXAMPLES])}")
+    raise UnknownName(f"'{given}' is none of the run's {len(known):,} vantage points: {near}")
+
+
+def _place(con: duckdb.DuckDBPyConnection, vantage: str) -> Numbers:
+    described = con.execute("DESCRIBE vantage_points").fetchall()
+    found = _rows(con, "SELECT * FROM vantage_points WHERE vantage = $vantage", vantage)
+    return found[0] if found else {name: None for name, *_ in described} | {"vantage": vantage}
+
+
+def _case(
+    con: duckdb.DuckDBPyConnection,
+    target: Target,
+    service: Service | None,
+    window: Window,
+    place: Numbers,
+    assignments: dict[str, Numbers],
+) -> Case:
+    vantage = place["vantage"]
+    observations = _rows(con, _OBSERVATIONS, vantage, target=target.address)
+    evidence = _rows(
+        con,
+        "SELECT * FROM evidence WHERE vantage = $vantage AND target = $target ORDER BY ALL",
+        vantage,
+        target=target.address,
+    )
+    return Case(
+        place=place,
+        assignment=assignments[target.address],
+        service=service,
+        observations=[{"at": iso_time(one["measured_at"]), **one} for one in observations],
+        evidence=evidence,
+        flips=_flips(observations),
+        kilometres=_kilometres(service, window, target, place),
+        elsewhere=[row for address, row in assignments.items() if address != target.address],
+    )
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, vantage: str, **more: str) -> list[Numbers]:
+    found = con.execute(query, {"vantage": vantage, **more})
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, map(rounded, row), strict=True)) for row in found.fetchall()]
+
+
+def _flips(observations: Sequence[Numbers]) -> list[Numbers]:
+    """Return when the identified answers, in the order of time, went from one site to another."""
+    identified = [one for one in observations if one["outcome"] == Outcome.IDENTIFIED]
+    return [
+        {"at": iso_time(after["measured_at"]), "from": before["site"], "to": after["site"]}
+        for before, after in pairwise(identified)
+        if before["site"] != after["site"]
+    ]
+
+
+def _kilometres(service: Service | None, window: Window, target: Target, place: Numbers) -> dict[str, float]:
+    """Return how far the active sites are whose place is known, by code."""
+    if service is None or place["latitude"] is None or place["longitude"] is None:
+        return {}
+    import numpy as np  # noqa: PLC0415  (loaded when DuckDB has read, not before)
+
+    sites = [site for site in active_sites(service, window, target.af) if site.latitude is not None]
+
+    def column(values: Sequence[Any]) -> Any:
+        return np.array(values, dtype=np.float64)
+
+    found = distance_km(
+        column([place["latitude"]] * len(sites)),
+        column([place["longitude"]] * len(sites)),
+        column([site.latitude for site in sites]),
+        column([site.longitude for site in sites]),
+    )
+    return {site.code: float(distance) for site, distance in zip(sites, found, strict=True)}
+
+
+def _told(case: Case) -> Numbers:
+    row = case.assignment
+    return {
+        "service": row["service"],
+        "target": row["target"],
+        "af": row["af"],
+        "assignment": row,
+        "rule_meaning": RULES.get(row["rule"]),
+        "site_rule_meaning": RULES.get(row["site_rule"]),
+        "explanation": explain(case),
+        "evidence": list(case.evidence),
+        "flips": list(case.flips),
+        "observations": list(case.observations),
+    }
