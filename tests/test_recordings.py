@@ -115,6 +115,18 @@ def test_nobody_reaches_a_site_of_opendns_by_hostname_bind(opendns: Run) -> None
     assert verdicts == {"intercepted-foreign-identity": 29, "no-identity": 9244 - 29 - 181, "timeout": 181}
 
 
+def test_who_answers_in_the_name_of_opendns_is_told_by_reason_country_and_network(opendns: Run) -> None:
+    found = workflow.show(opendns, by=Grouping.VERDICT)["targets"][0]
+    intercepted = found["interception"]
+    assert (intercepted["vantage_points"], intercepted["by_rule"]) == (29, {"no-pattern-matches": 29})
+    assert sum(entry["vantage_points"] for entry in intercepted["by_country"]) == 29
+    assert all(entry["country"] is not None and entry["of"] > 0 for entry in intercepted["by_country"])
+    listed = next(group["listed"] for group in found["groups"] if group["key"] == "intercepted-foreign-identity")
+    texts = [entry["text"] for entry in found["identities"] if entry["text"]]
+    assert len(listed) == 29
+    assert {entry["identity"] for entry in listed} == set(texts)
+
+
 def test_the_probe_archive_gives_all_but_a_few_vantage_points_a_country(opendns: Run) -> None:
     groups = workflow.show(opendns, by=Grouping.COUNTRY)["targets"][0]["groups"]
     assert sum(group["vantage_points"] for group in groups) == 9244
