@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _WIDE = 1000
+_LONGEST_MESSAGE = 1000
+_LONGEST_STEP = 120
 
 
 def complain(problem: str) -> int:
     """Print a problem as one line on stderr; return the exit code that says so."""
-    from catchment.terminal import harmless  # noqa: PLC0415
+    from catchment.terminal import clip  # noqa: PLC0415
 
-    print(f"catchment: {harmless(problem)}", file=sys.stderr)  # noqa: T201
+    print(f"catchment: {clip(problem, _LONGEST_MESSAGE)}", file=sys.stderr)  # noqa: T201
     return 1
 
 
@@ -35,6 +38,8 @@ def print_numbers(numbers: dict[str, Any], layout: str, *, as_json: bool, part: 
 
     from catchment import terminal  # noqa: PLC0415
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every locale has the letters of every town
     lay_out: Callable[[Any], RenderableType] = getattr(terminal, layout)
     width = None if sys.stdout.isatty() else _WIDE  # a file or a pipe has no edge at which to cut columns off
     Console(highlight=False, width=width).print(lay_out(numbers[part] if part else numbers))
@@ -42,10 +47,10 @@ def print_numbers(numbers: dict[str, Any], layout: str, *, as_json: bool, part: 
 
 def report(warnings: tuple[str, ...]) -> None:
     """Print warnings on stderr, one a line."""
-    from catchment.terminal import harmless  # noqa: PLC0415
+    from catchment.terminal import clip  # noqa: PLC0415
 
     for warning in warnings:
-        typer.echo(f"warning: {harmless(warning)}", err=True)
+        typer.echo(f"warning: {clip(warning, _LONGEST_MESSAGE)}", err=True)
 
 
 @contextmanager
@@ -57,7 +62,7 @@ def show_progress() -> Iterator[Callable[[str, float], None]]:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from catchment.terminal import harmless  # noqa: PLC0415
+    from catchment.terminal import clip  # noqa: PLC0415
 
     words = TextColumn("{task.description}", markup=False)
     columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
@@ -66,7 +71,7 @@ def show_progress() -> Iterator[Callable[[str, float], None]]:
 
         def update(text: str, done: float) -> None:
             _heed_ctrl_c()
-            bars.update(task, description=harmless(text), completed=done)
+            bars.update(task, description=clip(text, _LONGEST_STEP), completed=done)
 
         yield update
 

@@ -12,16 +12,21 @@ FAMILY = "DejaVu Sans"
 """The font of all figures; it comes with Matplotlib, so that a figure is the same on every machine."""
 
 _LONGEST = 300
+_MARKS = 2  # on one letter; with hundreds of them it is a stain
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, without control characters, and with � for what the font cannot draw."""
+    """Return the text on one line, without control characters or heaps of marks, and with � for what the font lacks."""
     glyphs = _glyphs()
-    letters = []
+    letters, marks = [], 0
     for letter in text[: 4 * _LONGEST]:
+        kind = unicodedata.category(letter)[0]
+        if kind == "C" and not letter.isspace():
+            continue
+        marks = marks + 1 if kind == "M" else 0
         if letter.isspace():
             letters.append(" ")
-        elif not unicodedata.category(letter).startswith("C"):
+        elif marks <= _MARKS:
             letters.append(letter if ord(letter) in glyphs else "\N{REPLACEMENT CHARACTER}")
     return " ".join("".join(letters).split())[:_LONGEST]
 

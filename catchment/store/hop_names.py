@@ -77,7 +77,7 @@ def _read(line: bytes) -> tuple[str, str | None]:
         raise ValueError("too long")
     try:
         entry = json.loads(line)
-        address, name = str(ipaddress.ip_address(str(entry["address"]))), entry["name"]
+        address, name = str(ipaddress.ip_address(str(entry["address"]).replace("%", " "))), entry["name"]  # no zones
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise ValueError("no object with an address and a name") from error
     if name is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from rich.table import Table
@@ -10,14 +11,43 @@ from rich.text import Text
 from catchment.metrics import Numbers
 
 _BAR = 24
+_CELL = 1000  # lists of targets are long; whoever shows identities clips them closer
+_MARKS = 2
+_UNUSUAL = re.compile(r"[^ -~]+")
+# Letters, signs and marks that show nothing, although Unicode does not count them among its format characters.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
 
 
 def harmless(text: object) -> str:
-    r"""Return text in which control, bidirectional and other invisible characters are written \uXXXX."""
-    return "".join(
-        character if unicodedata.category(character)[0] not in "CZ" or character == " " else _escaped(character)
-        for character in str(text)
-    )
+    r"""Return text in which control, bidirectional and other invisible characters are written \uXXXX.
+
+    So are the marks on a letter from the third on: heaps of them would cover the lines around it.
+    """
+    text = str(text)
+    return text if text.isascii() and text.isprintable() else _UNUSUAL.sub(_written_out, text)
+
+
+def clip(text: object, width: int) -> str:
+    """Return harmless text that keeps so many characters: of longer ones the middle is left out, and its length told.
+
+    The end is kept because there messages say what to do, and names of servers whose they are.
+    """
+    shown = harmless(text)
+    if len(shown) <= width:
+        return shown
+    tail = width // 3
+    return f"{shown[: width - tail]}…({len(shown) - width:,} more characters)…{shown[len(shown) - tail :]}"
+
+
+def _written_out(found: re.Match[str]) -> str:
+    shown, marks = [], 0
+    for character in found[0]:
+        marks = marks + 1 if unicodedata.category(character)[0] == "M" else 0
+        is_seen = character.isprintable() and character not in _BLANK and marks <= _MARKS
+        shown.append(character if is_seen else _escaped(character))
+    return "".join(shown)
 
 
 def _escaped(character: str) -> str:
@@ -30,13 +60,14 @@ def table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
         number = heading.startswith(">")
-        table.add_column(heading.removeprefix(">"), justify="right" if number else "left", overflow="fold")
+        name = Text(clip(heading.removeprefix(">"), _CELL))
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
     return table
 
 
 def add_row(table: Table, *cells: object) -> None:
-    """Add a row; what is no Text yet is made harmless, and its brackets are not read as markup."""
-    table.add_row(*(cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells))
+    """Add a row; what is no Text yet is made harmless and not too long, and its brackets are not read as markup."""
+    table.add_row(*(cell if isinstance(cell, Text) else Text(clip(cell, _CELL)) for cell in cells))
 
 
 def bar(share: float) -> Text:
@@ -58,4 +89,4 @@ def ms(value: float | None) -> str:
 def target_title(target: Numbers) -> Text:
     """Name a target."""
     service = target["service"] or "no service"
-    return Text(f"{harmless(service)} at {harmless(target['target'])} (IPv{target['af']})", style="bold cyan")
+    return Text(f"{clip(service, _CELL)} at {harmless(target['target'])} (IPv{target['af']})", style="bold cyan")
