@@ -17,6 +17,7 @@ from catchment.model import Grouping, Level, Service, Target
 TargetPair = tuple[Target, Target]
 
 _NAMED_MOVES = 3
+_NAMELESS = "its server has no name"
 # What is compared, of one side: a server has the name that its identity gives it, below its site's.
 _PLACE = {
     Level.SERVER: "CASE WHEN server IS NOT NULL THEN site || '/' || server END",
@@ -177,7 +178,7 @@ def _latency(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
 def _excluded(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Count the vantage points that could not be compared, by what was the matter on which side."""
     rows = con.execute(
-        """SELECT CASE WHEN assigned_before AND assigned_after THEN 'its server has no name'
+        f"""SELECT CASE WHEN assigned_before AND assigned_after THEN '{_NAMELESS}'
                 WHEN assigned_before THEN 'after: ' || verdict_after
                 WHEN assigned_after THEN 'before: ' || verdict_before
                 WHEN verdict_before = verdict_after THEN 'both: ' || verdict_before
@@ -206,26 +207,54 @@ def _groups(con: duckdb.DuckDBPyConnection, by: Grouping) -> list[Numbers]:
 
 
 def summary(found: Numbers, level: Level = Level.SITE) -> str:
-    """Say in one sentence what the comparison of one target found."""
+    """Say in one or two sentences what the comparison of one target found: first what concerns most vantage points."""
     paired, moved = found["paired"], found["moved"]
+    where = "" if level is Level.SITE else f" to another {level}"
+    nameless = found["excluded"].get(_NAMELESS, 0)
     if paired == 0:
-        lost = f"; {found['only_before']} reached a site only before" if found["only_before"] else ""
-        gained = f"; {found['only_after']} only after" if found["only_after"] else ""
-        return f"No vantage point reached a site both before and after{lost}{gained}."
-    unpaired = f" {found['only_before']} reached a site only before, {found['only_after']} only after."
+        if nameless:
+            return f"No identity names the server of {_vantage_points(nameless)}: compare with --level site."
+        return f"No vantage point reached a site both before and after.{_unpaired(found)}"
     if moved == 0:
-        where = "" if level is Level.SITE else f" to another {level}"
-        return f"None of {paired} vantage points moved{where}." + (
-            unpaired if found["only_before"] or found["only_after"] else ""
+        said = f"None of {_vantage_points(paired)}{' that did both times' if _outweighed(found) else ''} moved{where}."
+    else:
+        said = (
+            f"{moved} of {_vantage_points(paired)} moved{where} ({100 * moved / paired:.1f} %): {_named_moves(found)}."
         )
+    if _outweighed(found):
+        return f"{_unpaired(found).strip()} {said}"
+    return said + _unpaired(found)
+
+
+def _vantage_points(count: int) -> str:
+    return f"{count} vantage point{'' if count == 1 else 's'}"
+
+
+def _outweighed(found: Numbers) -> bool:
+    """Tell whether more vantage points lost or found a site altogether than can be compared."""
+    return max(found["only_before"], found["only_after"]) > found["paired"]
+
+
+def _unpaired(found: Numbers) -> str:
+    """Say how many reached a site on one side only, and what was the matter on the other."""
+    sides = []
+    for side, other in (("before", "after"), ("after", "before")):
+        count = found[f"only_{side}"]
+        if count:
+            reasons = [
+                f"{key.removeprefix(f'{other}: ')} {n}"
+                for key, n in found["excluded"].items()
+                if key.startswith(f"{other}: ") and "," not in key
+            ]
+            sides.append(f"{count} reached a site only {side} ({other}: {', '.join(reasons[:_NAMED_MOVES])})")
+    return f" {', '.join(sides)}." if sides else ""
+
+
+def _named_moves(found: Numbers) -> str:
     top = ", ".join(f"{move['from']} → {move['to']} {move['vantage_points']}" for move in found["moves"][:_NAMED_MOVES])
     more = len(found["moves"]) - _NAMED_MOVES
     others = f" and {more} other moves" if more > 1 else " and one other move" if more == 1 else ""
     latency = found["rtt_ms"]["moved"]
-    rtt = ""
-    if latency["before"] is not None and latency["after"] is not None:
-        rtt = f"; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"
-    where = "" if level is Level.SITE else f" to another {level}"
-    return f"{moved} of {paired} vantage points moved{where} ({100 * moved / paired:.1f} %): {top}{others}{rtt}." + (
-        unpaired if found["only_before"] or found["only_after"] else ""
-    )
+    if latency["before"] is None or latency["after"] is None:
+        return top + others
+    return f"{top}{others}; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"

@@ -43,6 +43,8 @@ def row(run: Run, vantage: str = "atlas:1") -> dict[str, Any]:
         ([dns_result(1, result={"rt": 1.0, "abuf": "AAAA"})], "malformed", "unreadable"),
         ([dns_result(1, rtt_ms=0.5)], "ok", "pattern-own-code"),
         ([dns_result(1, SIN, rtt_ms=20.0)], "impossible-rtt", "light-own-packet"),
+        ([dns_result(1, SIN, rtt_ms=20.0), ping_result(1, 41.0)], "impossible-rtt", "faster-than-ping"),
+        ([dns_result(1, SIN, rtt_ms=20.0), ping_result(1, 39.0)], "impossible-rtt", "light-own-packet"),
         ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 95.0)], "impossible-rtt", "light-ping"),
         # Pings that are so much faster went elsewhere: it flaps, and the other answers were lost.
         ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 20.0)], "ok", "pattern-own-code"),
@@ -263,3 +265,31 @@ def test_every_rule_and_verdict_stored_is_a_known_one(sample: dict[str, Run]) ->
         assert entry["rule"] in RULES
         assert entry["verdict"] in set(Verdict)
         assert entry["site_rule"] is None or entry["site_rule"] in RULES
+
+
+def test_the_ping_of_somebody_else_accuses_nobody(import_lines: Import) -> None:
+    # While the prefix was hijacked, pings went to the hijacker; the own answers of Singapore were slow enough.
+    answers = [dns_result(1, SIN, rtt_ms=180.0, timestamp=NOON + turn) for turn in range(2)]
+    hijacked = [dns_result(1, FOREIGN, rtt_ms=95.0, timestamp=NOON + 9), ping_result(1, 95.0, timestamp=NOON + 9)]
+    found = row(import_lines(*answers, *hijacked, probes=[place(1)]))
+    assert (found["verdict"], found["site"]) == ("ok", "sin")
+
+
+@pytest.mark.parametrize(
+    ("other", "confidence"),
+    [
+        (dns_result(1, FOREIGN, timestamp=NOON + 9), "medium"),
+        (dns_result(1, None, rcode="REFUSED", timestamp=NOON + 9), "medium"),
+        (dns_result(1, None, timestamp=NOON + 9), "medium"),
+        # The service promises no answer to this one, and a lost packet says nothing.
+        (dns_result(1, None, query="version.bind", rcode="REFUSED", timestamp=NOON + 9), "high"),
+        (dns_error(1, timestamp=NOON + 9), "high"),
+        (dns_result(1, "muc1.example-dns.net", timestamp=NOON + 9), "high"),
+    ],
+)
+def test_an_answer_of_somebody_else_takes_something_off_the_confidence(
+    import_lines: Import, other: dict[str, Any], confidence: str
+) -> None:
+    answers = [dns_result(1, timestamp=NOON + turn) for turn in range(2)]
+    found = row(import_lines(*answers, other, probes=[place(1)]))
+    assert (found["verdict"], found["confidence"]) == ("ok", confidence)

@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from catchment import workflow
 from catchment.compare import pair_targets
 from catchment.errors import UnknownName
-from catchment.model import Grouping, Target, Window
+from catchment.model import Grouping, Level, Target, Window
 from catchment.store import Run
 from tests.atlas_results import NOON, dns_error, dns_result, place
+from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
 FRA, BER, LON = (f"{code}1.example-dns.net" for code in ("fra", "ber", "lon"))
@@ -133,7 +135,10 @@ def test_statistics_are_absent_until_there_are_some(sample: dict[str, Run]) -> N
 def test_when_everything_vanishes_the_summary_says_so_and_nobody_moved(import_lines: Import) -> None:
     found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2)))
     assert (found["paired"], found["moved"], found["moved_share"], found["total_variation"]) == (0, 0, None, None)
-    assert found["summary"] == "No vantage point reached a site both before and after; 2 reached a site only before."
+    assert (
+        found["summary"]
+        == "No vantage point reached a site both before and after. 2 reached a site only before (after: timeout 2)."
+    )
 
 
 def test_runs_without_a_common_target_are_refused(import_lines: Import) -> None:
@@ -151,3 +156,46 @@ def test_a_renumbered_service_is_compared_with_itself() -> None:
 def test_targets_that_cannot_be_told_apart_are_not_paired() -> None:
     old = [Target(service="x", address="192.0.2.1"), Target(service="x", address="192.0.2.2")]
     assert pair_targets(old, [Target(service="x", address="192.0.2.3")]) == []
+
+
+def test_servers_of_one_site_are_one_place_unless_servers_are_compared(import_lines: Import) -> None:
+    before = import_lines(dns_result(1, "fra1.example-dns.net"), dns_result(2, "fra1.example-dns.net"))
+    after = import_lines(dns_result(1, "fra2.example-dns.net"), dns_result(2, "fra1.example-dns.net"))
+    assert compared(before, after)["moved"] == 0
+    found = compared(before, after, level=Level.SERVER)
+    assert (found["moved"], found["moves"][0]["from"], found["moves"][0]["to"]) == (1, "fra/1", "fra/2")
+    assert found["summary"].startswith("1 of 2 vantage points moved to another server (50.0 %): fra/1 → fra/2 1")
+
+
+def test_sites_of_one_country_are_one_place_where_countries_are_compared(import_lines: Import) -> None:
+    before = import_lines(dns_result(1, FRA), dns_result(2, FRA))
+    after = import_lines(dns_result(1, BER), dns_result(2, LON))
+    found = compared(before, after, level=Level.COUNTRY)
+    assert [(move["from"], move["to"], move["vantage_points"]) for move in found["moves"]] == [("DE", "GB", 1)]
+    assert found["summary"].startswith("1 of 2 vantage points moved to another country")
+
+
+def test_where_identities_name_no_server_none_is_compared(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "nameless.toml"
+    service.write_text(EXAMPLE_SERVICE.read_text().replace("(?P<server>\\d+)", "\\d+"))
+    before = import_lines(dns_result(1, FRA), service=str(service))
+    after = import_lines(dns_result(1, BER), service=str(service))
+    found = compared(before, after, level=Level.SERVER)
+    assert (found["paired"], found["excluded"]) == (0, {"its server has no name": 1})
+    assert found["summary"] == "No identity names the server of 1 vantage point: compare with --level site."
+
+
+def test_a_hijack_leads_the_summary_with_what_became_of_most(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n) for n in range(1, 5)))
+    after = import_lines(dns_result(1), *(dns_result(n, "ns1.hijacker.example") for n in range(2, 5)))
+    assert compared(before, after)["summary"] == (
+        "3 reached a site only before (after: intercepted-foreign-identity 3). "
+        "None of 1 vantage point that did both times moved."
+    )
+
+
+def test_targets_to_compare_can_be_chosen(import_lines: Import) -> None:
+    run = import_lines(dns_result(1))
+    assert compared(run, run, af=4)["target"] == "192.0.2.53"
+    with pytest.raises(UnknownName, match="no such target"):
+        compared(run, run, af=6)

@@ -10,7 +10,7 @@ from catchment.assign.distances import find_nearest, measure_distances
 from catchment.assign.evidence import gather_evidence
 from catchment.assign.outcomes import Asked, tally_outcomes
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS_KM
-from catchment.model import Service, SiteSet, Target, Window
+from catchment.model import Service, SiteSet, Target, Window, Witness
 from catchment.schemas import ASSIGNMENTS, selected
 
 # Pings, and where there are none traceroutes, tell the latency of a site that no answer named. Reads `inferred`.
@@ -51,25 +51,33 @@ _REACHED = """
             ON l.vantage = t.vantage AND l.target = t.target AND l.window_start = t.window_start)"""
 
 # A ping is of use only if it went where the answers came from: to the one site that they all name, and about as fast.
-# Of a vantage point that flaps, the answers of one site may be lost, and its pings not.
+# Of a vantage point that flaps, the answers of one site may be lost, and its pings not. An answer that comes in less
+# than half the time of pings to the same address was given by a box on the way, out of a cache.
 _VERDICTS = f"""
     SELECT *,
         CASE WHEN outcome IS DISTINCT FROM 'identified' THEN NULL
-            WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} THEN 'light-own-packet'
-            WHEN sites_seen = 1 AND rtt_ms_min < 2 * ping_ms_min
+            WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
+            THEN CASE WHEN rtt_ms_min < ping_ms_min / 2 THEN 'faster-than-ping' ELSE 'light-own-packet' END
+            WHEN sites_seen = 1 AND foreign_identity + unknown_identity + errors + empty = 0
+                AND rtt_ms_min < 2 * ping_ms_min
                 AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
             THEN 'light-ping' END AS impossible
     FROM reached
     LEFT JOIN distances USING (vantage, service, site)
     LEFT JOIN nearest_sites USING (vantage, service, af, window_start)"""
 
+# What is not where it says, or was not answered by the service, has nothing to say of what else light allows.
+_CLEAR_LIGHT = f"""
+    DELETE FROM evidence WHERE witness = '{Witness.LIGHT}' AND EXISTS (
+        SELECT 1 FROM verdicts AS v WHERE v.impossible IS NOT NULL AND v.vantage = evidence.vantage
+            AND v.target = evidence.target AND v.window_start = evidence.window_start)"""
+
 # A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
-# reached from in their times. Else the answers are what is wrong: a box on the way gave them out of a cache. So it did
-# where an answer took less than half as long as pings to the same address.
+# reached from in their times. Else the answers are what is wrong.
 _ACCUSED = """
     SELECT v.vantage, v.target, v.window_start, v.rtt_ms_min, radians(p.latitude) AS phi, radians(p.longitude) AS lam
     FROM verdicts AS v JOIN places AS p ON p.service = v.service AND p.site = v.site
-    WHERE v.impossible IS NOT NULL AND (v.ping_ms_min IS NULL OR v.rtt_ms_min >= v.ping_ms_min / 2)"""
+    WHERE v.impossible <> 'faster-than-ping'"""
 
 _MISPLACED = f"""
     SELECT DISTINCT a.vantage, a.target, a.window_start
@@ -127,18 +135,22 @@ _ASSIGNED = """
             ELSE 'probe-failed' END AS verdict
     FROM ruled"""
 
-# The server's own word is believed; another witness, or another reply of its, may take something off. A router's site
-# is no contradiction to a vantage point that flaps between it and the site named.
+# The server's own word is believed; another witness may take something off, as does somebody else who answers now and
+# then. A router's site is no contradiction to a vantage point that flaps between it and the site named.
 _CONFIDENCE = """
     SELECT a.*, CASE
         WHEN site IS NULL THEN NULL
         WHEN impossible IS NOT NULL THEN 'low'
-        WHEN outcome = 'identified' AND (repaired OR witnesses_disagree > 0 OR contradicted) THEN 'medium'
+        WHEN outcome = 'identified' AND (repaired OR witnesses_disagree > 0 OR contradicted OR disturbed) THEN 'medium'
         WHEN outcome = 'identified' OR rule = 'witnesses-agree' THEN 'high'
         ELSE 'medium' END AS confidence
     FROM (
-        SELECT a.*, a.router_site IS NOT NULL AND c.site IS NULL AS contradicted
+        SELECT a.*, a.router_site IS NOT NULL AND c.site IS NULL AS contradicted, d.vantage IS NOT NULL AS disturbed
         FROM assigned AS a
+        LEFT JOIN (
+            SELECT DISTINCT vantage, target, window_start FROM candidates
+            WHERE outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promised)) AS d
+            ON d.vantage = a.vantage AND d.target = a.target AND d.window_start = a.window_start
         LEFT JOIN candidates AS c
             ON c.vantage = a.vantage AND c.target = a.target AND c.window_start = a.window_start
             AND c.outcome = 'identified' AND c.site = a.router_site) AS a"""
@@ -167,6 +179,7 @@ def assign(
     measure_distances(con, "reached", "distances")
     find_nearest(con, services, windows, site_set)
     con.execute(f"CREATE OR REPLACE TEMP VIEW verdicts AS {_VERDICTS}")
+    con.execute(_CLEAR_LIGHT)
     con.execute(f"CREATE OR REPLACE TEMP TABLE accused AS {_ACCUSED}")
     for view, query in (
         ("misplaced", _MISPLACED),

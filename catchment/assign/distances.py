@@ -93,7 +93,7 @@ def find_nearest(
 _LEAST = """
     SELECT t.vantage, t.target, t.window_start, v.latitude, v.longitude,
         CASE WHEN c.outcome IS DISTINCT FROM 'identified' THEN t.echo_ms_min
-            WHEN t.sites_seen > 1 THEN NULL
+            WHEN t.sites_seen > 1 OR t.foreign_identity + t.unknown_identity + t.errors + t.empty > 0 THEN NULL
             WHEN c.rtt_ms_min < 2 * t.ping_ms_min THEN least(c.rtt_ms_min, t.ping_ms_min)
             ELSE c.rtt_ms_min END AS least_ms
     FROM tallies AS t

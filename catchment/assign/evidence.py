@@ -50,7 +50,7 @@ _OF_ROUTERS = """
 _OF_LIGHT = f"""
     SELECT vantage, service, target, window_start, '{Witness.LIGHT}' AS witness, feasible_site AS site,
         printf('%.3f ms', least_ms) AS said, 1 AS observations, least_ms AS rtt_ms
-    FROM feasible WHERE feasible_sites = 1"""
+    FROM feasible WHERE feasible_sites = 1 AND feasible_site IS NOT NULL"""
 
 _EVIDENCE = f"""
     SELECT s.vantage, s.service, s.target, s.window_start, s.witness, s.site, s.said,

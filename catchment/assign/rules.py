@@ -29,6 +29,7 @@ RULES: dict[str, str] = {
     # From answers and failures to a verdict.
     "class-mismatch": "the answer is in another class than the question: somebody else gave it",
     "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
+    "faster-than-ping": "the same, and pings to the same address took over twice as long: a box on the way gave it",
     "light-ping": (
         "a ping came back faster than that, though not in half the time of the answers, which all name this one site"
     ),

@@ -140,6 +140,8 @@ def compare(
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
     level: Annotated[Level, typer.Option("--level", help="Moves between what?")] = Level.SITE,
+    af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
     start: From = None,
     end: To = None,
     results: Root = None,
@@ -155,7 +157,8 @@ def compare(
 
     root = store.results_root(results)
     sides = [store.find_run(name, root, start, end) for name in (before, after)]
-    numbers = workflow.compare_runs(*sides, by=by, level=level)
+    af_number = None if af is None else int(af)
+    numbers = workflow.compare_runs(*sides, by=by, level=level, af=af_number, target=target)
     report(numbers["warnings"])
     print_numbers(numbers, "show_comparison", as_json=as_json)
 

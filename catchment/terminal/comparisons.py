@@ -23,6 +23,9 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
         if target["moves"]:
             parts.append(_moves_table(target))
+        if not target["paired"]:
+            parts += _excluded(target)
+            continue
         parts.append(_balance_table(target, numbers["level"]))
         if "groups" in target:
             parts.append(_moved_groups_table(target))
@@ -34,10 +37,13 @@ def show_comparison(numbers: Numbers) -> RenderableType:
                 f"{ms(unmoved['before'])} → {ms(unmoved['after'])} ms."
             )
         )
-        if target["excluded"]:
-            reasons = ", ".join(f"{harmless(reason)} {count}" for reason, count in target["excluded"].items())
-            parts.append(Text(f"Not compared: {reasons}."))
+        parts += _excluded(target)
     return Group(*parts)
+
+
+def _excluded(target: Numbers) -> list[Text]:
+    reasons = ", ".join(f"{harmless(reason)} {count}" for reason, count in target["excluded"].items())
+    return [Text(f"Not compared: {reasons}.")] if reasons else []
 
 
 def _moves_table(target: Numbers) -> Table:

@@ -137,7 +137,9 @@ def _facts(service: dict[str, Any]) -> Iterator[tuple[str, str]]:
         changed = [f"{key} {value}" for key, value in entry.items() if key not in {"site", "reason"}]
         yield "correction", f"{entry['site']}: {', '.join(changed)}: {entry['reason']}"
     if service["open_list"]:
-        yield "sites", "not all are published: a code of any other town stands for a site there"
+        systems = {pattern["codes"] for pattern in service.get("patterns", [])} - {"own"}
+        rest = ": a code of any other town stands for a site there" if systems else ""
+        yield "sites", f"not all are published{rest}"
 
 
 def _sites(service: dict[str, Any]) -> Table:

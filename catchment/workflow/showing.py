@@ -44,6 +44,8 @@ def compare_runs(
     *,
     by: Grouping | None = None,
     level: Level = Level.SITE,
+    af: int | None = None,
+    target: str | None = None,
 ) -> Numbers:
     """Return what moved between two runs or windows, both assigned with the newer run's version of each service."""
     services = {service.name: service for service in before[0].header.services}
@@ -52,6 +54,8 @@ def compare_runs(
     pairs = comparing.pair_targets(before[0].header.targets, after[0].header.targets)
     if not pairs:
         raise UnknownName("the two runs have no target in common: compare runs of one service")
+    chosen = chosen_targets([target_after for _, target_after in pairs], af, target)
+    pairs = [pair for pair in pairs if pair[1] in chosen]
     with workbench() as (con, _):
         seen = load_both(con, before, after, versions)
         found = comparing.compare(con, pairs, seen, by=by, level=level)
