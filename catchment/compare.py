@@ -24,8 +24,14 @@ _PLACE = {
     Level.SITE: "site",
     Level.COUNTRY: "site_country",
 }
+# Who sees several servers of a site in one run is behind a load balancer, and moves between them all the time.
+_FLAPPING = {
+    Level.SERVER: "flips > 0 OR servers_seen > 1",
+    Level.SITE: "flips > 0",
+    Level.COUNTRY: "flips > 0",
+}
 _SIDE = """(
-    SELECT s.*, {place} AS place
+    SELECT s.*, {place} AS place, {flapping} AS flapping
     FROM assignments_{side} AS s LEFT JOIN site_countries AS k USING (service, site) WHERE target = ${side})"""
 # One row for each vantage point of either side. Reads `assignments_before`, `assignments_after`, `continents`,
 # `site_countries`, and `vantage_points` (of both runs, the later place of each).
@@ -36,7 +42,7 @@ _BOTH = f"""
         coalesce(b.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_before,
         coalesce(a.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_after,
         (b.site IS NOT NULL AND b.place IS NULL) OR (a.site IS NOT NULL AND a.place IS NULL) AS placeless,
-        coalesce(b.flips, 0) + coalesce(a.flips, 0) > 0 AS flapping,
+        coalesce(b.flapping, FALSE) OR coalesce(a.flapping, FALSE) AS flapping,
         CAST(CASE WHEN coalesce(a.af, b.af) = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn,
         v.country, c.continent
     FROM {{before}} AS b
@@ -84,7 +90,9 @@ def compare(
 
 def _compare_target(con: duckdb.DuckDBPyConnection, pair: TargetPair, by: Grouping | None, level: Level) -> Numbers:
     before, after = pair
-    sides = {side: _SIDE.format(place=_PLACE[level], side=side) for side in ("before", "after")}
+    sides = {
+        side: _SIDE.format(place=_PLACE[level], flapping=_FLAPPING[level], side=side) for side in ("before", "after")
+    }
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE both_sides AS {_BOTH.format(**sides)}",
         {"before": before.address, "after": after.address},

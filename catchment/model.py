@@ -61,6 +61,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # it matches a pattern, but names no site of the service
     ERROR = "error"  # an error rcode and no identity
     EMPTY = "empty"  # no error and no identity
+    BESIDE = "beside"  # a reply to a question that asks for no identity, or one of which nothing is kept
 
 
 class Verdict(StrEnum):
@@ -246,7 +247,8 @@ class Service:
     """An anycast service: its addresses, its sites, and how its servers say where they are.
 
     `answers` lists the identity queries that the service itself always answers (`hostname.bind`, `id.server`, `nsid`):
-    an error in place of such an answer was given by somebody else. `sites_of` names a bundled service whose sites these
+    an error in place of such an answer was given by somebody else. (A reply without `nsid` accuses nobody: it does not
+    tell whether that was asked.) `sites_of` names a bundled service whose sites these
     are as well. Where nobody publishes all sites, `open_list` lets a code that names a town stand for a site there.
     """
 

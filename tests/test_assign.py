@@ -1,6 +1,8 @@
 """Every verdict, from results made for it."""
 
+import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from catchment.assign import RULES
 from catchment.model import Verdict
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+from tests.atlas_results import NOON, dns_error, dns_result, message, ping_result, place
 from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
@@ -45,7 +47,8 @@ def row(run: Run, vantage: str = "atlas:1") -> dict[str, Any]:
         ([dns_result(1, SIN, rtt_ms=20.0)], "impossible-rtt", "light-own-packet"),
         ([dns_result(1, SIN, rtt_ms=20.0), ping_result(1, 41.0)], "impossible-rtt", "faster-than-ping"),
         ([dns_result(1, SIN, rtt_ms=20.0), ping_result(1, 39.0)], "impossible-rtt", "light-own-packet"),
-        ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 95.0)], "impossible-rtt", "light-ping"),
+        # Pings in 95 ms may have gone to Ashburn: DNS and pings may be balanced to different sites.
+        ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 95.0)], "ok", "pattern-own-code"),
         # Pings that are so much faster went elsewhere: it flaps, and the other answers were lost.
         ([dns_result(1, SIN, rtt_ms=180.0), ping_result(1, 20.0)], "ok", "pattern-own-code"),
     ],
@@ -293,3 +296,90 @@ def test_an_answer_of_somebody_else_takes_something_off_the_confidence(
     answers = [dns_result(1, timestamp=NOON + turn) for turn in range(2)]
     found = row(import_lines(*answers, other, probes=[place(1)]))
     assert (found["verdict"], found["confidence"]) == ("ok", confidence)
+
+
+HONOLULU = (21.3, -157.9, "US")
+
+
+def test_a_ping_that_can_come_from_no_site_at_all_contradicts_the_answers(import_lines: Import) -> None:
+    # From Honolulu, Ashburn is the nearest site, 7,700 km away; 61 ms are 6,300 km.
+    run = import_lines(dns_result(1, SIN, rtt_ms=120.0), ping_result(1, 61.0), probes=[place(1, *HONOLULU)])
+    assert (row(run)["verdict"], row(run)["rule"]) == ("impossible-rtt", "light-ping")
+
+
+def test_the_pings_of_a_flapping_vantage_point_accuse_nobody(import_lines: Import) -> None:
+    answers = [dns_result(1, SIN, rtt_ms=120.0, timestamp=NOON + turn) for turn in range(2)]
+    other = dns_result(1, FRA, rtt_ms=200.0, timestamp=NOON + 9)
+    run = import_lines(*answers, other, ping_result(1, 61.0), probes=[place(1, *HONOLULU)])
+    assert (row(run)["verdict"], row(run)["feasible_sites"]) == ("ok", None)
+
+
+def test_one_answer_in_a_hundred_that_is_too_fast_accuses_nobody_but_takes_something_off(import_lines: Import) -> None:
+    answers = [dns_result(1, SIN, rtt_ms=150.0, timestamp=NOON + turn) for turn in range(99)]
+    run = import_lines(*answers, dns_result(1, SIN, rtt_ms=2.0, timestamp=NOON + 100), probes=[place(1)])
+    assert (row(run)["verdict"], row(run)["confidence"]) == ("ok", "medium")
+
+
+def test_replies_to_other_questions_do_not_outvote_an_identity(import_lines: Import) -> None:
+    others = [
+        dns_result(1, "NSD 4.8", query="version.bind", timestamp=NOON + 1),
+        dns_result(1, None, query="version.bind", rcode="REFUSED", timestamp=NOON + 2),
+    ]
+    for answer, verdict in ((dns_result(1), "ok"), (dns_result(1, FOREIGN), "intercepted-foreign-identity")):
+        found = row(import_lines(answer, *others))
+        assert (found["verdict"], found["beside"], found["errors"], found["empty"]) == (verdict, 2, 0, 0)
+
+
+def test_a_broken_promise_weighs_no_more_than_its_own_answers(import_lines: Import) -> None:
+    named = [dns_result(1, timestamp=NOON + turn) for turn in range(3)]
+    empty = dns_result(1, None, timestamp=NOON + 9)
+    others = [dns_result(1, "NSD", query="version.bind", timestamp=NOON + 20 + turn) for turn in range(9)]
+    assert row(import_lines(*named, empty, *others))["verdict"] == "ok"
+
+
+def test_an_error_to_what_the_service_does_not_promise_comes_after_what_it_does(import_lines: Import) -> None:
+    refused = [dns_result(1, None, query="id.server", rcode="REFUSED", timestamp=NOON + turn) for turn in range(3)]
+    assert row(import_lines(dns_result(1, FOREIGN), *refused))["verdict"] == "intercepted-foreign-identity"
+
+
+def test_a_reply_of_which_nothing_is_kept_accuses_nobody(import_lines: Import) -> None:
+    found = row(import_lines(dns_result(1, result={"rt": 20.0, "size": 40}), dns_result(2)))
+    assert found["verdict"] == "no-identity"
+
+
+def test_a_truncated_reply_without_an_answer_is_no_empty_one(import_lines: Import) -> None:
+    # What servers send that limit the rate of their responses: TC, and nothing else.
+    wire = bytearray(message())
+    wire[2] |= 0x02
+    found = row(import_lines(dns_result(1, result={"rt": 20.0, "abuf": base64.b64encode(bytes(wire)).decode()})))
+    assert found["verdict"] == "malformed"
+
+
+def test_an_unreadable_ping_does_not_make_silent_dns_malformed(import_lines: Import) -> None:
+    found = row(import_lines(dns_error(1), ping_result(1, result=None, rcvd=None)))
+    assert found["verdict"] == "timeout"
+
+
+def test_a_site_that_answers_is_active_whatever_its_list_says(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "closed.toml"
+    text = EXAMPLE_SERVICE.read_text().replace('code = "fra",', 'code = "fra", until = 2020-01-01,')
+    service.write_text(text)
+    found = row(import_lines(dns_result(1), service=str(service), probes=[place(1)]))
+    assert (found["site"], found["nearest_site"], found["distance_km"]) == ("fra", "fra", found["nearest_km"])
+    found = row(import_lines(dns_result(1, BER), service=str(service), probes=[place(1)]))
+    assert found["nearest_site"] == "ber"  # nobody saw Frankfurt
+
+
+def test_results_before_an_address_was_the_service_s_are_judged_nowhere(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "moved.toml"
+    text = EXAMPLE_SERVICE.read_text().replace('"192.0.2.53"', '"192.0.2.53", since = 2026-11-01')
+    service.write_text(text)
+    before = dns_result(1, FOREIGN, timestamp=NOON - 86_400 * 2)
+    run = import_lines(before, dns_result(2), service=str(service))
+    assert [entry["vantage"] for entry in run.assignments.to_dicts()] == ["atlas:2"]
+
+
+def test_servers_of_a_site_are_counted(import_lines: Import) -> None:
+    names = ["fra1", "fra2", "fra1", "ber1"]
+    answers = [dns_result(1, f"{name}.example-dns.net", timestamp=NOON + turn) for turn, name in enumerate(names)]
+    assert row(import_lines(*answers))["servers_seen"] == 2

@@ -199,3 +199,35 @@ def test_targets_to_compare_can_be_chosen(import_lines: Import) -> None:
     assert compared(run, run, af=4)["target"] == "192.0.2.53"
     with pytest.raises(UnknownName, match="no such target"):
         compared(run, run, af=6)
+
+
+def test_a_vantage_point_behind_a_load_balancer_flaps_between_servers_and_not_between_sites(
+    import_lines: Import,
+) -> None:
+    both = [dns_result(1, f"fra{turn % 2 + 1}.example-dns.net", timestamp=NOON + turn) for turn in range(4)]
+    before = import_lines(*both, dns_result(1, "fra1.example-dns.net", timestamp=NOON + 9))
+    after = import_lines(*both, dns_result(1, "fra2.example-dns.net", timestamp=NOON + 9))
+    found = compared(before, after, level=Level.SERVER)
+    assert (found["moved"], found["moved_flapping"]) == (1, 1)
+    assert compared(before, after)["moved_flapping"] == 0
+
+
+OPEN = """
+name = "open"
+operator = "us"
+addresses = [{ address = "192.0.2.53" }]
+answers = ["hostname.bind"]
+patterns = [{ regex = '^(?P<site>[a-z]{3})\\d*$', codes = "iata" }]
+open_list = true
+"""
+
+
+def test_sites_of_an_open_list_are_the_same_whichever_run_comes_first(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "open.toml"
+    service.write_text(OPEN)
+    # Vienna and Bratislava are 55 km apart.
+    one = import_lines(dns_result(1, "vie"), dns_result(2, "vie"), service=str(service))
+    two = import_lines(dns_result(1, "bts"), dns_result(2, "vie"), service=str(service))
+    there, back = compared(one, two), compared(two, one)
+    assert [(move["from"], move["to"]) for move in there["moves"]] == [("vie", "bts")]
+    assert [(move["from"], move["to"]) for move in back["moves"]] == [("bts", "vie")]

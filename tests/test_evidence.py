@@ -76,9 +76,18 @@ def test_where_light_leaves_several_sites_it_names_none(trace: Callable[..., Run
     assert row(run)["feasible_sites"] == 3
 
 
-def test_witnesses_of_two_kinds_that_agree_are_trusted(trace: Callable[..., Run]) -> None:
+def test_a_router_and_light_that_agree_are_trusted(trace: Callable[..., Run]) -> None:
+    run = trace(
+        traceroute_result(1, ROUTER, 2.0),
+        hop_names=named("core1.sin3.carrier.net"),
+        probe=place(1, 1.3, 103.8, "SG"),
+    )
+    assert judged(run) == ("ok", "sin", "witnesses-agree", "high")
+
+
+def test_two_readings_of_one_router_are_one_witness(trace: Callable[..., Run]) -> None:
     run = trace(traceroute_result(1, AT_DE_CIX, 20.0), hop_names=named("core1.fra3.carrier.net", AT_DE_CIX))
-    assert judged(run) == ("ok", "fra", "witnesses-agree", "high")
+    assert judged(run) == ("ok", "fra", "hop-name", "medium")
 
 
 def test_witnesses_that_disagree_name_no_site_and_are_listed(trace: Callable[..., Run]) -> None:
@@ -106,7 +115,7 @@ def test_a_site_that_light_rules_out_is_kept_as_evidence_and_has_no_vote(trace: 
     assert (entry["site"], entry["possible"], entry["said"]) == ("sin", False, f"{ROUTER} core1.sin2.carrier.net")
 
 
-@pytest.mark.parametrize("change", [{"hop_ms": 15.0}, {"gap": 1}])
+@pytest.mark.parametrize("change", [{"hop_ms": 15.0}, {"hop_ms": 300.0}, {"gap": 1}])
 def test_a_router_that_is_not_next_door_is_no_witness(trace: Callable[..., Run], change: dict[str, Any]) -> None:
     run = trace(traceroute_result(1, ROUTER, 20.0, **change), hop_names=named("core1.fra3.carrier.net"))
     assert judged(run)[:2] == ("no-identity", None)
@@ -182,3 +191,56 @@ def test_pings_tell_the_latency_of_a_site_that_a_router_named(trace: Callable[..
         hop_names=named("core1.fra1.carrier.net"),
     )
     assert (row(run)["rtt_ms_min"], row(run)["rtt_ms_median"]) == (17.0, 18.0)
+
+
+def test_a_minority_of_traceroutes_names_no_site(trace: Callable[..., Run]) -> None:
+    known = [traceroute_result(1, ROUTER, 20.0, timestamp=NOON + turn) for turn in range(3)]
+    unknown = [traceroute_result(1, OTHER, 90.0, timestamp=NOON + 10 + turn) for turn in range(9)]
+    run = trace(*known, *unknown, hop_names=named("core1.lhr1.carrier.net"))
+    assert judged(run)[:2] == ("no-identity", None)
+
+
+def test_light_does_not_speak_where_most_echoes_took_far_longer(trace: Callable[..., Run]) -> None:
+    slow = [ping_result(1, 180.0, timestamp=NOON + turn) for turn in range(9)]
+    run = trace(ping_result(1, 2.0, timestamp=NOON + 10), *slow, probe=place(1, 1.3, 103.8, "SG"))
+    assert judged(run)[:2] == ("no-identity", None)
+
+
+def test_light_does_not_speak_where_answers_took_far_longer_than_pings(trace: Callable[..., Run]) -> None:
+    answer = dns_result(1, None, query="id.server", rcode="REFUSED", rtt_ms=180.0)
+    run = trace(answer, ping_result(1, 2.0), probe=place(1, 1.3, 103.8, "SG"))
+    assert judged(run)[:2] == ("no-identity", None)
+
+
+def test_light_does_not_overrule_the_server_s_own_word(trace: Callable[..., Run]) -> None:
+    others = [dns_result(1, "NSD", query="version.bind", timestamp=NOON + turn) for turn in range(2)]
+    answer = dns_result(1, "ber1.example-dns.net", rtt_ms=150.0)
+    run = trace(answer, *others, ping_result(1, 2.0), probe=place(1, 1.3, 103.8, "SG"))
+    assert judged(run)[:2] == ("ok", "ber")
+
+
+def test_light_says_nothing_of_a_vantage_point_that_is_not_where_it_says(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "three.toml"
+    addresses = ", ".join(f'{{ address = "192.0.2.{last}" }}' for last in (53, 54, 55))
+    service.write_text(EXAMPLE_SERVICE.read_text().replace('{ address = "192.0.2.53" }', addresses))
+    fra = [dns_result(1, rtt_ms=3.0, dst_addr=f"192.0.2.{last}") for last in (53, 54)]
+    run = import_lines(
+        *fra,
+        ping_result(1, 3.0, dst_addr="192.0.2.55"),
+        service=str(service),
+        probes=[place(1, 1.3, 103.8, "SG")],
+    )
+    found = {entry["target"]: (entry["verdict"], entry["site"]) for entry in run.assignments.to_dicts()}
+    assert found == {
+        "192.0.2.53": ("mislocated", "fra"),
+        "192.0.2.54": ("mislocated", "fra"),
+        "192.0.2.55": ("no-identity", None),
+    }
+    assert run.evidence.to_dicts() == []
+
+
+def test_light_names_no_site_of_a_list_that_is_open(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "open.toml"
+    service.write_text("open_list = true\n" + EXAMPLE_SERVICE.read_text())
+    run = import_lines(ping_result(1, 2.0), service=str(service), probes=[place(1, 1.3, 103.8, "SG")])
+    assert judged(run)[:2] == ("no-identity", None)

@@ -2,7 +2,7 @@
 
 `rules` lists the rules. `identity` turns one identity string into a site, `outcomes` counts what answers come to,
 `hop_names` reads places in names of routers, `evidence` gathers what else speaks for a site, `distances` tells how far
-sites are, and `assignments` judges every vantage point, target and window.
+sites are, `feasible` which of them light allows, and `assignments` judges every vantage point, target and window.
 """
 
 from catchment.assign.assignments import assign

@@ -6,22 +6,61 @@ from collections.abc import Sequence
 
 import duckdb
 
-from catchment.assign.distances import find_nearest, measure_distances
+from catchment.assign.distances import find_nearest, measure_distances, table_of_places
 from catchment.assign.evidence import gather_evidence
+from catchment.assign.feasible import find_feasible
 from catchment.assign.outcomes import Asked, tally_outcomes
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS_KM
-from catchment.model import Service, SiteSet, Target, Window, Witness
+from catchment.model import Service, SiteSet, Target, Window
 from catchment.schemas import ASSIGNMENTS, selected
 
-# Pings, and where there are none traceroutes, tell the latency of a site that no answer named. Reads `inferred`.
-_ECHOES = """
-    SELECT vantage, target, window_start,
-        coalesce(min(rtt_ms) FILTER (WHERE kind = 'ping'), min(rtt_ms)) AS echo_ms_min,
-        coalesce(median(rtt_ms) FILTER (WHERE kind = 'ping'), median(rtt_ms)) AS echo_ms_median
-    FROM inside SEMI JOIN inferred USING (vantage, target, window_start)
-    WHERE kind <> 'dns' AND rtt_ms IS NOT NULL GROUP BY vantage, target, window_start"""
+# How many of a site's answers may be too fast for it before the vantage point is accused: once in a while some box may
+# have given one.
+_GLITCHES = 0.1
 
-# Evidence speaks where nobody was asked for an identity, or where the service's file promises none.
+# What light says of the site that answers name. A ping is of use only if it went where the answers came from: to the
+# one site that they all name, and about as fast; and only if it can have come from no other site, since pings and DNS
+# may be balanced to different ones. An answer that comes in less than half the time of pings to the same address was
+# given by a box on the way, out of a cache.
+_CONTRADICTIONS = f"""
+    SELECT * EXCLUDE (rtts_ms), too_fast > 0 OR ping_too_fast AS doubtful,
+        CASE WHEN too_fast > {_GLITCHES} * len(rtts_ms)
+            THEN CASE WHEN rtt_ms_min < ping_ms_min / 2 THEN 'faster-than-ping' ELSE 'light-own-packet' END
+            WHEN ping_too_fast AND ping_sites = 0 THEN 'light-ping' END AS impossible
+    FROM (
+        SELECT n.vantage, n.target, n.window_start, n.service, n.site, n.rtt_ms_min, n.rtts_ms, n.ping_ms_min,
+            n.ping_sites, d.distance_km, len(list_filter(n.rtts_ms, lambda rtt_ms:
+                d.distance_km > rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM})) AS too_fast,
+            coalesce(n.only_this AND n.rtt_ms_min < 2 * n.ping_ms_min
+                AND d.distance_km > n.ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}, FALSE)
+                AS ping_too_fast
+        FROM named AS n JOIN named_distances AS d USING (vantage, service, site))"""
+
+_NAMED = """
+    SELECT t.vantage, t.target, t.window_start, t.service, c.site, c.rtt_ms_min, c.rtts_ms, t.ping_ms_min, f.ping_sites,
+        t.sites_seen = 1 AND t.foreign_identity + t.unknown_identity + t.errors + t.empty = 0 AS only_this
+    FROM tallies AS t
+    JOIN candidates AS c USING (vantage, target, window_start)
+    LEFT JOIN feasible AS f ON f.vantage = t.vantage AND f.target = t.target AND f.window_start = t.window_start
+    WHERE c.place = 1 AND c.outcome = 'identified'"""
+
+# A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
+# reached from in their times. Else the answers are what is wrong.
+_ACCUSED = """
+    SELECT v.vantage, v.target, v.window_start, v.rtt_ms_min, radians(p.latitude) AS phi, radians(p.longitude) AS lam
+    FROM contradictions AS v JOIN places AS p ON p.service = v.service AND p.site = v.site
+    WHERE v.impossible <> 'faster-than-ping'"""
+
+_MISPLACED = f"""
+    SELECT DISTINCT a.vantage, a.target, a.window_start
+    FROM accused AS a JOIN accused AS b
+        ON a.vantage = b.vantage AND a.window_start = b.window_start AND a.target <> b.target
+    WHERE 2 * {MEAN_RADIUS_KM} * asin(sqrt(least(1, pow(sin((a.phi - b.phi) / 2), 2)
+            + cos(a.phi) * cos(b.phi) * pow(sin((a.lam - b.lam) / 2), 2))))
+        <= (a.rtt_ms_min + b.rtt_ms_min) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+
+# Evidence speaks where nobody was asked for an identity, or where the service's file promises none. Its latency is that
+# of pings, and where there are none of traceroutes.
 _REACHED = """
     SELECT * EXCLUDE (named_site, inferred_site, answer_ms_min, answer_ms_median, echo_ms_min, echo_ms_median,
             inferred_rule),
@@ -31,11 +70,13 @@ _REACHED = """
         CASE WHEN silent AND inferred_site IS NOT NULL THEN echo_ms_median ELSE answer_ms_median END AS rtt_ms_median
     FROM (
         SELECT t.*, c.outcome, c.site AS named_site, c.rtt_ms_min AS answer_ms_min,
-            c.rtt_ms_median AS answer_ms_median, c.repaired, c.promised, n.identity, n.server, n.rule AS site_rule,
-            coalesce(f.flips, 0) AS flips, i.inferred_site, i.inferred_rule, i.router_site, e.echo_ms_min,
-            e.echo_ms_median, l.feasible_sites,
-            coalesce(t.pings_answered > 0 AND (t.asked = 0 OR (c.outcome IN ('error', 'empty') AND NOT c.promised)),
-                FALSE) AS silent
+            c.rtt_ms_median AS answer_ms_median, c.repaired, c.promise, c.servers_seen, n.identity, n.server,
+            n.rule AS site_rule, coalesce(f.flips, 0) AS flips, i.inferred_site, i.inferred_rule, i.router_site,
+            e.echo_ms_min, e.echo_ms_median, l.feasible_sites, x.impossible, coalesce(x.doubtful, FALSE) AS doubtful,
+            m.vantage IS NOT NULL AS misplaced,
+            t.pings_answered > 0
+                AND (t.asked = 0 OR (c.outcome IN ('error', 'empty', 'beside') AND NOT coalesce(c.promise, FALSE)))
+                AS silent
         FROM tallies AS t
         LEFT JOIN (SELECT * FROM candidates WHERE place = 1) AS c USING (vantage, target, window_start)
         LEFT JOIN names AS n
@@ -48,44 +89,11 @@ _REACHED = """
         LEFT JOIN echoes AS e
             ON e.vantage = t.vantage AND e.target = t.target AND e.window_start = t.window_start
         LEFT JOIN feasible AS l
-            ON l.vantage = t.vantage AND l.target = t.target AND l.window_start = t.window_start)"""
-
-# A ping is of use only if it went where the answers came from: to the one site that they all name, and about as fast.
-# Of a vantage point that flaps, the answers of one site may be lost, and its pings not. An answer that comes in less
-# than half the time of pings to the same address was given by a box on the way, out of a cache.
-_VERDICTS = f"""
-    SELECT *,
-        CASE WHEN outcome IS DISTINCT FROM 'identified' THEN NULL
-            WHEN distance_km > rtt_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
-            THEN CASE WHEN rtt_ms_min < ping_ms_min / 2 THEN 'faster-than-ping' ELSE 'light-own-packet' END
-            WHEN sites_seen = 1 AND foreign_identity + unknown_identity + errors + empty = 0
-                AND rtt_ms_min < 2 * ping_ms_min
-                AND distance_km > ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}
-            THEN 'light-ping' END AS impossible
-    FROM reached
-    LEFT JOIN distances USING (vantage, service, site)
-    LEFT JOIN nearest_sites USING (vantage, service, af, window_start)"""
-
-# What is not where it says, or was not answered by the service, has nothing to say of what else light allows.
-_CLEAR_LIGHT = f"""
-    DELETE FROM evidence WHERE witness = '{Witness.LIGHT}' AND EXISTS (
-        SELECT 1 FROM verdicts AS v WHERE v.impossible IS NOT NULL AND v.vantage = evidence.vantage
-            AND v.target = evidence.target AND v.window_start = evidence.window_start)"""
-
-# A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
-# reached from in their times. Else the answers are what is wrong.
-_ACCUSED = """
-    SELECT v.vantage, v.target, v.window_start, v.rtt_ms_min, radians(p.latitude) AS phi, radians(p.longitude) AS lam
-    FROM verdicts AS v JOIN places AS p ON p.service = v.service AND p.site = v.site
-    WHERE v.impossible <> 'faster-than-ping'"""
-
-_MISPLACED = f"""
-    SELECT DISTINCT a.vantage, a.target, a.window_start
-    FROM accused AS a JOIN accused AS b
-        ON a.vantage = b.vantage AND a.window_start = b.window_start AND a.target <> b.target
-    WHERE 2 * {MEAN_RADIUS_KM} * asin(sqrt(least(1, pow(sin((a.phi - b.phi) / 2), 2)
-            + cos(a.phi) * cos(b.phi) * pow(sin((a.lam - b.lam) / 2), 2))))
-        <= (a.rtt_ms_min + b.rtt_ms_min) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+            ON l.vantage = t.vantage AND l.target = t.target AND l.window_start = t.window_start
+        LEFT JOIN contradictions AS x
+            ON x.vantage = t.vantage AND x.target = t.target AND x.window_start = t.window_start
+        LEFT JOIN misplaced AS m
+            ON m.vantage = t.vantage AND m.target = t.target AND m.window_start = t.window_start)"""
 
 _RULED = """
     SELECT *, coalesce(inferred_rule, plain_rule) AS rule
@@ -96,22 +104,24 @@ _RULED = """
                     WHEN impossible IS NOT NULL THEN impossible ELSE site_rule END
             WHEN 'unknown' THEN site_rule
             WHEN 'foreign' THEN site_rule
-            WHEN 'error' THEN CASE WHEN promised THEN 'error-where-it-answers' ELSE 'does-not-answer-this-query' END
-            WHEN 'empty' THEN CASE WHEN promised THEN 'empty-where-it-answers' ELSE 'does-not-answer-this-query' END
+            WHEN 'beside' THEN 'does-not-answer-this-query'
+            WHEN 'error' THEN CASE WHEN promise THEN 'error-where-it-answers' ELSE 'does-not-answer-this-query' END
+            WHEN 'empty' THEN CASE WHEN promise THEN 'empty-where-it-answers' ELSE 'does-not-answer-this-query' END
             ELSE CASE
                 WHEN observations = 0 THEN 'asked-never-reported'
                 WHEN asked = 0 AND pings_answered > 0 THEN 'no-identity-asked'
                 WHEN asked = 0 AND pings_lost > 0 THEN 'ping-silent'
-                WHEN malformed > 0 AND malformed >= timeouts + network_failures THEN 'unreadable'
+                WHEN unreadable > 0 AND unreadable >= timeouts + network_failures THEN 'unreadable'
                 WHEN timeouts + network_failures > 0 AND pings_answered > 0 THEN 'ping-answers-dns-silent'
                 WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-ping-silent'
                 WHEN timeouts + network_failures > 0 THEN 'dns-silent'
                 ELSE 'could-not-send' END
         END AS plain_rule
     FROM (
-        SELECT v.*, m.vantage IS NOT NULL AS misplaced FROM verdicts AS v
-        LEFT JOIN misplaced AS m
-            ON m.vantage = v.vantage AND m.target = v.target AND m.window_start = v.window_start))"""
+        SELECT *, CASE WHEN asked > 0 THEN dns_malformed ELSE malformed END AS unreadable
+        FROM reached
+        LEFT JOIN distances USING (vantage, service, site)
+        LEFT JOIN nearest_sites USING (vantage, service, af, window_start)))"""
 
 _ASSIGNED = """
     SELECT * EXCLUDE (site_rule),
@@ -141,7 +151,8 @@ _CONFIDENCE = """
     SELECT a.*, CASE
         WHEN site IS NULL THEN NULL
         WHEN impossible IS NOT NULL THEN 'low'
-        WHEN outcome = 'identified' AND (repaired OR witnesses_disagree > 0 OR contradicted OR disturbed) THEN 'medium'
+        WHEN outcome = 'identified'
+            AND (repaired OR doubtful OR witnesses_disagree > 0 OR contradicted OR disturbed) THEN 'medium'
         WHEN outcome = 'identified' OR rule = 'witnesses-agree' THEN 'high'
         ELSE 'medium' END AS confidence
     FROM (
@@ -149,7 +160,7 @@ _CONFIDENCE = """
         FROM assigned AS a
         LEFT JOIN (
             SELECT DISTINCT vantage, target, window_start FROM candidates
-            WHERE outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promised)) AS d
+            WHERE outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promise)) AS d
             ON d.vantage = a.vantage AND d.target = a.target AND d.window_start = a.window_start
         LEFT JOIN candidates AS c
             ON c.vantage = a.vantage AND c.target = a.target AND c.window_start = a.window_start
@@ -173,23 +184,24 @@ def assign(
     Windows must be bounded on both sides. Return the services as judged by: an open list has the sites that were seen.
     """
     services = tally_outcomes(con, services, targets, windows, asked)
-    gather_evidence(con, services, windows, hop_names)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE echoes AS {_ECHOES}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE reached AS {_REACHED}")
+    table_of_places(con, services)
+    find_feasible(con, services, windows)
+    _table(con, "named", _NAMED)
+    measure_distances(con, "named", "named_distances")
+    _table(con, "contradictions", _CONTRADICTIONS)
+    _table(con, "accused", _ACCUSED)
+    _table(con, "misplaced", _MISPLACED)
+    _table(con, "misplaced_anywhere", "SELECT DISTINCT vantage, window_start FROM misplaced")
+    gather_evidence(con, services, hop_names)
+    _table(con, "reached", _REACHED)
     measure_distances(con, "reached", "distances")
     find_nearest(con, services, windows, site_set)
-    con.execute(f"CREATE OR REPLACE TEMP VIEW verdicts AS {_VERDICTS}")
-    con.execute(_CLEAR_LIGHT)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE accused AS {_ACCUSED}")
-    for view, query in (
-        ("misplaced", _MISPLACED),
-        ("ruled", _RULED),
-        ("assigned", _ASSIGNED),
-        ("trusted", _CONFIDENCE),
-    ):
+    for view, query in (("ruled", _RULED), ("assigned", _ASSIGNED), ("trusted", _CONFIDENCE)):
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE assignments AS SELECT {selected(ASSIGNMENTS)} FROM trusted
-        ORDER BY service, target, window_start, vantage"""
-    )
+    ordered = f"SELECT {selected(ASSIGNMENTS)} FROM trusted ORDER BY service, target, window_start, vantage"
+    _table(con, "assignments", ordered)
     return services
+
+
+def _table(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")

@@ -1,8 +1,8 @@
 """What else says which site answered: the last router before the target, and the time that light takes.
 
-So that a target that gives no identity, or none of whose answers names a site, can be assigned. Reads `inside`,
-`tallies`, `candidates`, `names`, `targets` and `vantage_points`. All that was said is kept in the table `evidence`; a
-witness whose site light rules out has no vote, and witnesses that disagree are listed, never averaged.
+So that a target that gives no identity, or none of whose answers names a site, can be assigned. All that was said is
+kept in the table `evidence`; a witness whose site light rules out has no vote, and witnesses that disagree are listed,
+never averaged. Reads `inside`, `targets`, `identities`, `feasible`, `contradictions` and `misplaced_anywhere`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from catchment.assign.distances import find_feasible, measure_distances, table_of_places
+from catchment.assign.distances import measure_distances
 from catchment.assign.hop_names import sites_in_name
 from catchment.engine import fill_table
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, arc_km
-from catchment.model import Service, Site, Window, Witness
+from catchment.model import Service, Site, Witness
 from catchment.places import town_key
 from catchment.places.exchanges import exchange_at
 
@@ -25,97 +25,109 @@ _NEXT_DOOR_MS = 2.0
 # The town of an exchange and that of a site next to it may bear two names.
 _SAME_PLACE_KM = 60.0
 
+NEXT_DOOR = f"kind = 'traceroute' AND hop_gap = 0 AND abs(rtt_ms - hop_rtt_ms) <= {_NEXT_DOOR_MS}"
+"""Which observations have a last router that may tell the target's town, as SQL has it. One that answers later than the
+target may stand anywhere on the way: routers answer slowly."""
+
 _LAST_ROUTERS = f"""
-    SELECT o.vantage, t.service, o.target, o.window_start, o.hop, o.rtt_ms
-    FROM inside AS o JOIN targets AS t ON t.target = o.target
-    WHERE o.kind = 'traceroute' AND o.hop_gap = 0 AND o.rtt_ms - o.hop_rtt_ms <= {_NEXT_DOOR_MS}"""
+    SELECT vantage, service, target, window_start, hop, rtt_ms, {NEXT_DOOR} AS next_door
+    FROM inside SEMI JOIN targets USING (service, target) WHERE kind = 'traceroute' AND hop_gap = 0"""
 
 # What the same reply said in second place, where it names a site as well. Reads `identities`.
 _SECOND = f"""
-    SELECT o.vantage, t.service, o.target, o.window_start, '{Witness.SECOND_IDENTITY}' AS witness, i.site,
+    SELECT o.vantage, o.service, o.target, o.window_start, '{Witness.SECOND_IDENTITY}' AS witness, i.site,
         o.second_identity AS said, count(*) AS observations, min(o.rtt_ms) AS rtt_ms
-    FROM inside AS o
-    JOIN targets AS t ON t.target = o.target
-    JOIN identities AS i ON i.service = t.service AND i.identity = o.second_identity
+    FROM (SELECT * FROM inside SEMI JOIN targets USING (service, target) WHERE second_identity IS NOT NULL) AS o
+    JOIN identities AS i ON i.service = o.service AND i.identity = o.second_identity
         AND i.identity_source = o.second_identity_source
-    WHERE o.second_identity IS NOT NULL AND i.site IS NOT NULL
-    GROUP BY o.vantage, t.service, o.target, o.window_start, i.site, o.second_identity"""
+    WHERE i.site IS NOT NULL
+    GROUP BY o.vantage, o.service, o.target, o.window_start, i.site, o.second_identity"""
 
 _OF_ROUTERS = """
     SELECT r.vantage, r.service, r.target, r.window_start, h.witness, h.site, h.said, count(*) AS observations,
         min(r.rtt_ms) AS rtt_ms
     FROM last_routers AS r JOIN hop_sites AS h ON h.service = r.service AND h.hop = r.hop
+    WHERE r.next_door
     GROUP BY r.vantage, r.service, r.target, r.window_start, h.witness, h.site, h.said"""
 
+# Light says nothing of a vantage point that is not where it says, nor of answers that were somebody else's.
 _OF_LIGHT = f"""
     SELECT vantage, service, target, window_start, '{Witness.LIGHT}' AS witness, feasible_site AS site,
         printf('%.3f ms', least_ms) AS said, 1 AS observations, least_ms AS rtt_ms
-    FROM feasible WHERE feasible_sites = 1 AND feasible_site IS NOT NULL"""
+    FROM feasible
+    ANTI JOIN misplaced_anywhere USING (vantage, window_start)
+    ANTI JOIN (SELECT * FROM contradictions WHERE impossible IS NOT NULL) USING (vantage, target, window_start)
+    WHERE feasible_site IS NOT NULL"""
 
 _EVIDENCE = f"""
     SELECT s.vantage, s.service, s.target, s.window_start, s.witness, s.site, s.said,
         CAST(s.observations AS INTEGER) AS observations,
-        d.distance_km <= s.rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} AS possible
-    FROM said AS s LEFT JOIN said_distances AS d USING (vantage, service, site)"""
+        CASE WHEN m.vantage IS NULL
+            THEN d.distance_km <= s.rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} END AS possible
+    FROM said AS s
+    LEFT JOIN said_distances AS d USING (vantage, service, site)
+    LEFT JOIN misplaced_anywhere AS m ON m.vantage = s.vantage AND m.window_start = s.window_start"""
 
-# Each kind of witness votes once, for the site that it named most often, if no other was named as often.
+# Each kind of witness votes once, for the site that it names of most routers seen last before the target.
 _VOTES = f"""
-    SELECT vantage, target, window_start, witness, min(site) AS site FROM (
-        SELECT *, max(observations) OVER (PARTITION BY vantage, target, window_start, witness) AS most FROM (
-            SELECT vantage, target, window_start, witness, site, sum(observations) AS observations
-            FROM evidence WHERE witness <> '{Witness.SECOND_IDENTITY}' AND possible IS DISTINCT FROM FALSE
-            GROUP BY vantage, target, window_start, witness, site))
-    WHERE observations = most
-    GROUP BY vantage, target, window_start, witness HAVING count(DISTINCT site) = 1"""
+    SELECT vantage, target, window_start, witness, site FROM (
+        SELECT vantage, target, window_start, witness, site, sum(observations) AS observations
+        FROM evidence WHERE witness <> '{Witness.SECOND_IDENTITY}' AND possible IS DISTINCT FROM FALSE
+        GROUP BY vantage, target, window_start, witness, site)
+    LEFT JOIN (SELECT vantage, target, window_start, count(*) AS routers FROM last_routers GROUP BY ALL)
+        USING (vantage, target, window_start)
+    WHERE witness = '{Witness.LIGHT}' OR 2 * observations > routers"""
 
-# Where witnesses name different sites, only the service's own word on its neighbours stands against another's.
-_INFERRED = f"""
-    SELECT vantage, target, window_start,
-        CASE WHEN sites = 1 THEN any_site ELSE neighbour END AS inferred_site,
-        CASE WHEN sites = 1 AND witnesses > 1 THEN 'witnesses-agree'
-            WHEN sites > 1 AND neighbour IS NULL THEN 'witnesses-disagree'
+# What is said of one router is one witness, however it is read. Where two readings of it name different sites, only the
+# service's own word on its neighbours stands against another's.
+_INFERRED = """
+    SELECT vantage, target, window_start, router_site,
+        CASE WHEN light_site IS NULL OR router_site IS NULL OR light_site = router_site
+            THEN coalesce(router_site, CASE WHEN NOT readings_differ THEN light_site END) END AS inferred_site,
+        CASE WHEN light_site = router_site THEN 'witnesses-agree'
+            WHEN light_site <> router_site OR (readings_differ AND router_site IS NULL) THEN 'witnesses-disagree'
             WHEN neighbour IS NOT NULL THEN 'neighbour-of-site'
             WHEN hop_name IS NOT NULL THEN 'hop-name'
             WHEN exchange IS NOT NULL THEN 'exchange-of-site'
-            ELSE 'only-feasible-site' END AS inferred_rule,
-        coalesce(neighbour, hop_name, exchange) AS router_site
+            ELSE 'only-feasible-site' END AS inferred_rule
     FROM (
-        SELECT vantage, target, window_start, count(DISTINCT site) AS sites, count(*) AS witnesses,
-            min(site) AS any_site,
-            min(site) FILTER (WHERE witness = '{Witness.NEIGHBOUR}') AS neighbour,
-            min(site) FILTER (WHERE witness = '{Witness.HOP_NAME}') AS hop_name,
-            min(site) FILTER (WHERE witness = '{Witness.EXCHANGE}') AS exchange
-        FROM ({_VOTES}) GROUP BY vantage, target, window_start)"""
+        SELECT *, coalesce(hop_name <> exchange, FALSE) AS readings_differ,
+            CASE WHEN neighbour IS NOT NULL THEN neighbour
+                WHEN hop_name IS NULL OR exchange IS NULL OR hop_name = exchange THEN coalesce(hop_name, exchange)
+                END AS router_site
+        FROM (
+            SELECT vantage, target, window_start,
+                min(site) FILTER (WHERE witness = 'neighbour') AS neighbour,
+                min(site) FILTER (WHERE witness = 'hop-name') AS hop_name,
+                min(site) FILTER (WHERE witness = 'exchange') AS exchange,
+                min(site) FILTER (WHERE witness = 'light') AS light_site
+            FROM votes GROUP BY vantage, target, window_start))"""
 
 
 def gather_evidence(
     con: duckdb.DuckDBPyConnection,
     services: Sequence[Service],
-    windows: Sequence[Window],
     hop_names: Sequence[tuple[str, str]],
 ) -> None:
-    """Leave the tables `evidence`, `inferred` (the site that it comes to) and `feasible` (what light allows).
+    """Leave the tables `evidence` and `inferred`, the site that it comes to.
 
     `hop_names` are routers' addresses and their names in the reverse DNS; a service's own `hop_names` go before them.
     """
-    table_of_places(con, services)
     con.execute(f"CREATE OR REPLACE TEMP TABLE last_routers AS {_LAST_ROUTERS}")
-    hops = con.execute(
-        "SELECT DISTINCT service, hop FROM last_routers WHERE service IS NOT NULL ORDER BY ALL"
-    ).fetchall()
+    hops = con.execute("SELECT DISTINCT service, hop FROM last_routers WHERE next_door ORDER BY ALL").fetchall()
     by_name = {service.name: service for service in services}
     rows: list[tuple[object, ...]] = []
     for name, service in by_name.items():
         mine = [hop for measured, hop in hops if measured == name]
         rows += [(name, *row) for row in sites_of_hops(service, mine, dict(hop_names))]
     fill_table(con, "hop_sites (service VARCHAR, hop VARCHAR, witness VARCHAR, site VARCHAR, said VARCHAR)", rows)
-    find_feasible(con, services, windows)
     con.execute(f"CREATE OR REPLACE TEMP TABLE said AS {_SECOND} UNION ALL {_OF_ROUTERS} UNION ALL {_OF_LIGHT}")
     measure_distances(con, "said", "said_distances")
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE evidence AS {_EVIDENCE}
         ORDER BY service, target, window_start, vantage, witness, site, said"""
     )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE votes AS {_VOTES}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE inferred AS {_INFERRED}")
 
 

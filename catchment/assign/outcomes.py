@@ -1,7 +1,8 @@
 """What the answers and failures of each vantage point come to: every outcome counted, and the one that wins.
 
 Answers beat failures. Among answers the outcome with most of them wins (ties: an identified one first); among
-identified ones the modal site (ties: lower median RTT, then code). Every outcome is counted.
+identified ones the modal site (ties: lower median RTT, then code). An error or an empty answer to a query that the
+service does not promise to answer comes after those, a reply to another question last.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ _INSIDE = """
 # A vantage point says the same again and again: what needs no more than counts is judged once for all that are equal.
 # A CHAOS answer in another class than the question's was given by somebody else, who cannot tell the two apart.
 _MISCLASSED = "coalesce(class <> question_class AND identity_source <> 'nsid', FALSE)"
-_SAME = """vantage, target, window_start, window_end, kind, failure, query, identity, identity_source, second_identity,
-    second_identity_source, rcode"""
+_SAME = """vantage, service, target, window_start, window_end, kind, failure, query, identity, identity_source,
+    second_identity, second_identity_source, rcode"""
 _EQUAL = f"""
     SELECT {_SAME}, {_MISCLASSED} AS misclassed, count(*) AS observations, min(rtt_ms) AS rtt_ms,
         list(rtt_ms) FILTER (WHERE kind = 'dns' AND failure IS NULL AND rtt_ms IS NOT NULL) AS rtts_ms
@@ -37,11 +38,12 @@ _EACH = f"SELECT *, {_MISCLASSED} AS misclassed FROM inside"
 # Observations in their window, each DNS answer with its outcome. Of two identities in one reply the one that names a
 # site speaks; they are two witnesses, who may disagree. Reads `targets`, `identities` and `promises`.
 _JUDGED = """
-    SELECT * EXCLUDE (first_outcome, first_site, second_outcome, second_site, by_second, known),
+    SELECT * EXCLUDE (first_outcome, first_site, second_outcome, second_site, by_second, known, query),
         CASE WHEN by_second THEN second_site ELSE first_site END AS site,
         CASE WHEN kind <> 'dns' OR failure IS NOT NULL THEN NULL
             WHEN by_second THEN second_outcome
             WHEN known THEN first_outcome
+            WHEN rcode IS NULL OR NOT (promised OR query IN ('hostname.bind', 'id.server')) THEN 'beside'
             WHEN rcode <> 'NOERROR' THEN 'error' ELSE 'empty' END AS outcome,
         CASE WHEN first_site = second_site THEN 'agree'
             WHEN first_site IS NOT NULL AND second_site IS NOT NULL
@@ -49,7 +51,7 @@ _JUDGED = """
             THEN 'disagree' END AS witnesses
     FROM (
         SELECT o.vantage, t.service, t.target, t.af, o.window_start, o.window_end, o.kind, o.rtt_ms, o.failure,
-            o.rcode, {more}, i.outcome IS NOT NULL AS known,
+            o.rcode, coalesce(o.query, 'id.server') AS query, {more}, i.outcome IS NOT NULL AS known,
             CASE WHEN o.misclassed THEN 'foreign' ELSE i.outcome END AS first_outcome,
             CASE WHEN NOT o.misclassed THEN i.site END AS first_site,
             s.outcome AS second_outcome, s.site AS second_site,
@@ -60,7 +62,7 @@ _JUDGED = """
             coalesce(CASE WHEN by_second THEN s.repaired ELSE i.repaired END, FALSE) AS repaired,
             q.query IS NOT NULL AS promised
         FROM ({source}) AS o
-        JOIN targets AS t ON t.target = o.target
+        JOIN targets AS t ON t.target = o.target AND t.service IS NOT DISTINCT FROM o.service
         LEFT JOIN identities AS i
             ON i.service = t.service AND i.identity = o.identity AND i.identity_source = o.identity_source
         LEFT JOIN identities AS s
@@ -90,32 +92,38 @@ _TALLIES = f"""
         {_count("outcome = 'unknown'")} AS unknown_identity,
         {_count("outcome = 'error'")} AS errors,
         {_count("outcome = 'empty'")} AS empty,
+        {_count("outcome = 'beside'")} AS beside,
         {_count("kind = 'dns' AND failure = 'timeout'")} AS timeouts,
         {_count("failure = 'probe-failed'")} AS send_failures,
         {_count("failure = 'network'")} AS network_failures,
         {_count("failure = 'malformed'")} AS malformed,
+        {_count("failure = 'malformed' AND kind = 'dns'")} AS dns_malformed,
         {_count("witnesses = 'agree'")} AS witnesses_agree,
         {_count("witnesses = 'disagree'")} AS witnesses_disagree,
         {_count("kind <> 'dns' AND failure IS NULL")} AS pings_answered,
         {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
         count(DISTINCT site) AS sites_seen,
-        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min, min(rtt_ms) FILTER (WHERE kind <> 'dns') AS echo_ms_min
+        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
     FROM ({_TALLIED}) GROUP BY vantage, target, window_start"""
 
 # One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
 _CANDIDATES = """
     SELECT *, row_number() OVER (
             PARTITION BY vantage, target, window_start
-            ORDER BY outcome_answers DESC, standing, answers DESC, rtt_ms_median, site) AS place
+            ORDER BY aside, outcome_answers DESC, standing, answers DESC, rtt_ms_median, site) AS place
     FROM (
-        SELECT *, sum(answers) OVER (PARTITION BY vantage, target, window_start, outcome) AS outcome_answers,
+        SELECT *, list_median(rtts_ms) AS rtt_ms_median,
+            sum(answers) OVER (PARTITION BY vantage, target, window_start, outcome, promise) AS outcome_answers,
+            CASE WHEN outcome = 'beside' THEN 2 WHEN promise = FALSE THEN 1 ELSE 0 END AS aside,
             CASE outcome WHEN 'identified' THEN 1 WHEN 'unknown' THEN 2 WHEN 'foreign' THEN 3 WHEN 'error' THEN 4
                 ELSE 5 END AS standing
         FROM (
             SELECT vantage, target, window_start, outcome, site, sum(observations) AS answers,
-                min(rtt_ms) AS rtt_ms_min, list_median(flatten(list(rtts_ms))) AS rtt_ms_median,
-                bool_and(repaired) AS repaired, bool_or(promised) AS promised
-            FROM judged_equal WHERE outcome IS NOT NULL GROUP BY vantage, target, window_start, outcome, site))"""
+                min(rtt_ms) AS rtt_ms_min, flatten(list(rtts_ms)) AS rtts_ms,
+                bool_and(repaired) AS repaired, count(DISTINCT server) AS servers_seen,
+                CASE WHEN outcome IN ('error', 'empty') THEN promised END AS promise
+            FROM judged_equal WHERE outcome IS NOT NULL
+            GROUP BY vantage, target, window_start, outcome, promise, site))"""
 
 # The identity most often given for each outcome and site, with the server in it and the rule that named the site.
 _NAMES = """

@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ from catchment.assign import assign
 from catchment.engine import connection, parts
 from catchment.errors import InvalidRun, UnknownName
 from catchment.metrics import iso_time
-from catchment.model import Service, SiteSet, Target, Window
+from catchment.model import Service, Site, SiteSet, Target, Window
 from catchment.schemas import OBSERVATIONS
 
 Side = tuple[store.Run, Window]
@@ -69,15 +70,20 @@ def load_both(
 
     Return the services with the sites of open lists that were seen on either side.
     """
+    seen: dict[tuple[str, str], Site] = {}
     for (run, window), side in ((before, "before"), (after, "after")):
-        _, services = load_run(con, run, window, services)
+        _, judged = load_run(con, run, window, services)
+        seen |= {(service.name, site.code): site for service in judged for site in service.sites}
         con.execute(f"CREATE OR REPLACE TEMP TABLE assignments_{side} AS SELECT * FROM assignments")
         con.execute(f"CREATE OR REPLACE TEMP TABLE vantage_points_{side} AS SELECT * FROM vantage_points")
     con.execute(
         """CREATE OR REPLACE TEMP VIEW vantage_points AS SELECT * FROM vantage_points_after
         UNION ALL SELECT * FROM vantage_points_before ANTI JOIN vantage_points_after USING (vantage)"""
     )
-    return list(services)
+    return [
+        replace(service, sites=tuple(site for (name, _), site in seen.items() if name == service.name))
+        for service in services
+    ]
 
 
 def view_tables(con: duckdb.DuckDBPyConnection, observations: str, vantage_points: Path) -> None:
