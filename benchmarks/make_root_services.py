@@ -4,7 +4,8 @@
 
 FOLDER holds `root-a-….json` to `root-m-….json`, as fetched from https://root-servers.org/root/A/json/ and so on. What
 stands before `sites` in a file (comments, addresses, patterns, corrections, …) is written by hand and stays as it is;
-the day of its sources has to be set by hand too. Doing so again with the same lists changes nothing.
+the day of its sources has to be set by hand too. A file with a correction of what its list says no more is left alone,
+and the correction told: take it out by hand. Doing so again with the same lists changes nothing.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ def main() -> None:
         file = SERVICES / f"{letter}-root.toml"
         merged = bring_up(file, newest)
         print(f"{letter}: {newest.name}, {told(merged)}")
+        for correction in merged.corrections_dropped:
+            print(f"  NOT WRITTEN: take out the correction of {correction}")
 
 
 def bring_up(file: Path, newest: Path) -> Merged:
     published = read_list(json.loads(newest.read_text(encoding="utf-8")))
     merged = merge_list(load_uncorrected(file), published, on=published.updated or datetime.date.today())
+    if merged.corrections_dropped:
+        return merged
     head, _, _ = file.read_text(encoding="utf-8").partition("sites = [\n")
     bare = service_to_toml(replace(merged.service, sites=()))
     sites = service_to_toml(merged.service)[len(bare) :]

@@ -240,7 +240,7 @@ def _vantage_points(count: int) -> str:
 
 def _outweighed(found: Numbers) -> bool:
     """Tell whether more vantage points lost or found a site altogether than can be compared."""
-    return max(found["only_before"], found["only_after"]) > found["paired"]
+    return bool(max(found["only_before"], found["only_after"]) > found["paired"])
 
 
 def _unpaired(found: Numbers) -> str:

@@ -57,12 +57,22 @@ def quote_path(path: Path) -> str:
 
 
 def _literally(path: Path) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", str(path))
+    literal = re.sub(r"([*?\[])", r"[\1]", str(path))
+    if "\\" in literal and literal != str(path):  # DuckDB takes the backslash of a pattern for a slash
+        raise CatchmentError(f"{path}: a name with a backslash and one of *?[ cannot be read: rename file or folder")
+    return literal
 
 
 def parts(folder: Path) -> str:
-    """Return the SQL that reads all Parquet parts of a tier."""
-    return f"read_parquet({quote(_literally(folder) + '/*.parquet')})"
+    """Return the SQL that reads all Parquet parts of a tier, which are there already.
+
+    They are named one by one: a pattern cannot hold a backslash. A folder `seed=5` above them is no column. Raises
+    CatchmentError where there is none.
+    """
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise CatchmentError(f"{folder}: no Parquet file is in it: `catchment derive` rebuilds a run's tables")
+    return f"read_parquet([{', '.join(map(quote_path, files))}], hive_partitioning = false)"
 
 
 def fill_table(con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -17,6 +18,7 @@ from catchment.geo import on_earth
 from catchment.observe import Rejected, ResultFile, sniff
 from catchment.observe.reading import DAMAGED, open_bytes
 from catchment.schemas import VANTAGE_POINTS, declared, selected
+from catchment.store.headers import HEADER
 
 _TAG_BREAK = "\x1f"  # ASCII's unit separator; no slug holds it
 
@@ -32,11 +34,13 @@ class Probes:
 def find_files(given: Sequence[Path]) -> list[tuple[Path, str]]:
     """Return each file given, folders searched through, with the name that it shall have in tier 0.
 
-    Raises InvalidFile where a name leads nowhere.
+    Raises InvalidFile where a name leads nowhere, or to a stored run: its tables are no results, and what it knows of
+    its vantage points would be lost.
     """
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
+            _refuse_runs(path)
             found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
             if not found:
                 raise InvalidFile(f"{path}: an empty folder: name a file of results")
@@ -53,6 +57,16 @@ def find_files(given: Sequence[Path]) -> list[tuple[Path, str]]:
         taken.add(name)
         named.append((path, name))
     return named
+
+
+def _refuse_runs(folder: Path) -> None:
+    run = next((header.parent for header in sorted(folder.rglob(HEADER))), None)
+    if run is not None:
+        there, raw = shlex.quote(str(run)), shlex.quote(str(run / "raw"))
+        raise InvalidFile(
+            f"{run}: a stored run, not a folder of results: `catchment derive {there}` rebuilds its tables; to import "
+            f"its results as a new run, name {raw} with --probes FILE"
+        )
 
 
 def sniff_files(named: Sequence[tuple[Path, str]]) -> tuple[list[ResultFile], list[Rejected]]:

@@ -150,13 +150,15 @@ class Pattern:
 
     `codes` says which code system the group `site` is in: `own` (the codes of this file's sites), `iata` or `unlocode`
     (those, then the town that the code stands for; UN/LOCODE as `nlams` or `nl-ams`). Letter case does not count.
-    `until` dates a scheme that servers have left; their old names are still read.
+    `until` dates a scheme that servers have left; their old names are still read. `of` names the queries that bring
+    such identities (`nsid`, `hostname.bind`, …), where the service gives them to no other; empty is any.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     regex: str
     codes: CodeSystem = "own"
+    of: tuple[str, ...] = ()
     until: datetime.date | None = None
 
 
@@ -248,8 +250,9 @@ class Service:
 
     `answers` lists the identity queries that the service itself always answers (`hostname.bind`, `id.server`, `nsid`):
     an error in place of such an answer was given by somebody else. (A reply without `nsid` accuses nobody: it does not
-    tell whether that was asked.) `sites_of` names a bundled service whose sites these
-    are as well. Where nobody publishes all sites, `open_list` lets a code that names a town stand for a site there.
+    tell whether that was asked.) That is known from the day `answers_since`; None is ever. `sites_of` names a bundled
+    service whose sites these are as well. Where nobody publishes all sites, `open_list` lets a code that names a town
+    where operators are known to have servers stand for a site there.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -258,6 +261,7 @@ class Service:
     operator: str
     addresses: tuple[Address, ...]
     answers: tuple[str, ...] = ()
+    answers_since: datetime.date | None = None
     patterns: tuple[Pattern, ...] = ()
     overrides: tuple[Override, ...] = ()
     sites: tuple[Site, ...] = ()

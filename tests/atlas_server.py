@@ -200,6 +200,7 @@ class Bench:
         key: str | None = KEY,
         sleep: Callable[[float], None] | None = None,
         heard: Callable[[float], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> Iterator[tuple[Atlas, AtlasServer]]:
         """Yield a client and the server that it talks to."""
         with (
@@ -210,6 +211,7 @@ class Bench:
                 random=lambda: 0.5,
                 timeout_s=(1.0, 0.25),
                 heard=heard,
+                say=say,
             ) as atlas,
         ):
             yield atlas, server

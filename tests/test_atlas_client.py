@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import socket
 import threading
 from pathlib import Path
@@ -186,6 +187,38 @@ def test_a_server_that_hangs_is_given_up(bench: Bench) -> None:
     with bench.atlas(lambda _: Fault.HANG) as (atlas, _), pytest.raises(PlatformFailed) as failure:
         atlas.get("/probes/")
     assert one_line(failure).endswith("reading /probes/: no answer in time: check the network, or try again later")
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (Fault.RESET, "the connection broke off"),
+        (error(500, "Something is wrong"), "500"),
+        (error(500, f"no {KEY}\x1b[31m"), r"no \(key\)"),
+    ],
+    ids=["reset", "500", "hostile"],
+)
+def test_that_it_is_tried_again_is_said_once_for_each_question(bench: Bench, first: Answer | Fault, why: str) -> None:
+    said: list[str] = []
+    with bench.atlas([first, first, ok({"id": 5}), first, ok({"id": 6})], say=said.append) as (atlas, _):
+        atlas.get("/measurements/5/")
+        assert len(said) == 1
+        atlas.get("/measurements/6/")
+    for number, line in zip((5, 6), said, strict=True):
+        assert re.match(
+            rf"trying again, 4 times at most: 127.0.0.1:\d+: reading /measurements/{number}/: .*{why}", line
+        )
+        assert line.isprintable()
+        assert KEY not in line
+
+
+def test_what_is_hopeless_or_good_is_not_said_to_be_tried_again(bench: Bench) -> None:
+    said: list[str] = []
+    with bench.atlas([error(404, "Not found"), ok({"id": 5})], say=said.append) as (atlas, _):
+        with pytest.raises(Refused):
+            atlas.get("/measurements/5/")
+        atlas.get("/measurements/5/")
+    assert said == []
 
 
 def test_half_an_answer_is_asked_for_again(bench: Bench) -> None:

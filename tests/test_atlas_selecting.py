@@ -7,7 +7,8 @@ import pytest
 
 from catchment.campaign import VantagePoints
 from catchment.errors import PlatformFailed, UnknownName
-from catchment.platforms.atlas.selecting import Probe, choose, describe, works
+from catchment.model import Target
+from catchment.platforms.atlas.selecting import Probe, choose, describe, whom_not_asked, works
 from tests.atlas_server import Answer, Bench, Request, Script, ok, probe
 
 V4, V6 = "system-ipv4-works", "system-ipv6-works"
@@ -94,6 +95,22 @@ def test_a_probe_that_goes_changes_only_its_own_place(bench: Bench) -> None:
 
 def test_all_are_taken_where_there_are_fewer_than_asked(bench: Bench) -> None:
     assert chosen(bench, [probe(1), probe(2)], count=50) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"count": 3}, ["only 2 connected probes fit the campaign, which wants 3"]),
+        ({"count": 3, "countries": ("NL",), "ids": (1,)}, ["only 2 connected probes fit the campaign, which wants 3"]),
+        ({"count": 2}, []),
+        ({"count": 3, "ids": (1, 2)}, []),
+    ],
+    ids=["too few", "too few besides those named", "enough", "named by id alone"],
+)
+def test_that_there_are_fewer_than_asked_is_told(bench: Bench, wanted: dict[str, Any], told: list[str]) -> None:
+    with bench.atlas(api([probe(1, country="NL"), probe(2, country="NL")])) as (atlas, _):
+        choose(atlas, VantagePoints(**wanted), {4}, seed=1)
+        assert atlas.warnings == told
 
 
 def test_countries_and_asns_add_up(bench: Bench) -> None:
@@ -183,3 +200,14 @@ def test_a_probe_without_tags_works_nowhere() -> None:
     assert works({"id": 1, "tags": [V4]}, 4)
     assert works(probe(1), 4)
     assert not works(probe(1), 6)
+
+
+def test_whom_an_address_family_does_not_reach_is_counted_for_each_family() -> None:
+    probes = [probe(1, tags=[V4]), probe(2, tags=[V4, V6]), probe(3, tags=[V4]), probe(4, tags=[V6])]
+    four, six = Target(service="a", address="192.0.2.1"), Target(service="a", address="2001:db8::1")
+    other = Target(service="b", address="2001:db8::2")
+    assert list(whom_not_asked(probes, [six, four, other])) == [
+        "1 of 4 vantage points have no working IPv4 and were not asked about 192.0.2.1",
+        "2 of 4 vantage points have no working IPv6 and were not asked about 2001:db8::1, 2001:db8::2",
+    ]
+    assert list(whom_not_asked(probes[1:2], [four, six])) == []

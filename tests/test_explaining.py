@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -32,18 +33,30 @@ def row(columns: tuple[Column, ...], **values: Any) -> dict[str, Any]:
 
 def asked(outcome: Outcome | None, times: int = 1, **values: Any) -> list[dict[str, Any]]:
     """Return equal DNS observations, as judged."""
-    one = row(OBSERVATIONS) | {"kind": "dns", "query": "hostname.bind", "rcode": "NOERROR"}
-    judged = {"outcome": outcome, "site": None, "rule": None, "witnesses": None}
-    return [one | judged | values] * times
+    one = row(OBSERVATIONS) | {
+        "kind": "dns",
+        "query": "hostname.bind",
+        "rcode": "NOERROR",
+        "at": "2026-11-01T12:00:00Z",
+    }
+    judged = {"outcome": outcome, "site": None, "rule": None, "witnesses": None, "promised": True}
+    return [one | judged | {"judged_identity": values.get("identity")} | values] * times
 
 
 def told(
     verdict: Verdict, rule: str, observations: list[dict[str, Any]] | None = None, **values: Any
 ) -> tuple[str, list[str]]:
     """Return the explanation of a made-up case near Frankfurt, 10 km from there, as one text and as sentences."""
-    more = {key: values.pop(key) for key in ("evidence", "flips", "elsewhere", "kilometres") if key in values}
+    beside = ("evidence", "flips", "elsewhere", "kilometres", "peers", "same_place")
+    more = {key: values.pop(key) for key in beside if key in values}
     row_of_place = row(
-        VANTAGE_POINTS, vantage="atlas:1", latitude=50.0, longitude=8.5, country="DE", asn_v4=64500, is_anchor=False
+        VANTAGE_POINTS,
+        vantage="atlas:1",
+        latitude=values.pop("latitude", 50.0),
+        longitude=8.5,
+        country="DE",
+        asn_v4=64500,
+        is_anchor=False,
     )
     assignment = row(ASSIGNMENTS, vantage="atlas:1", service="example-dns", target="192.0.2.53", af=4)
     case = Case(
@@ -58,10 +71,22 @@ def told(
 
 
 # 9861.6 km: 100.0 ms at 98.616 km per ms; (9861.6 - 100) / 102.1 = 95.6 ms by the rule that judges.
-FAR = {"site": "sin", "distance_km": 9861.6, "nearest_site": "fra", "nearest_km": 10.0, "confidence": "low"}
+FAR: dict[str, Any] = {
+    "site": "sin",
+    "distance_km": 9861.6,
+    "nearest_site": "fra",
+    "nearest_km": 10.0,
+    "confidence": "low",
+}
 FROM_SIN = asked(Outcome.IDENTIFIED, 2, identity="sin1.example-dns.net", identity_source="hostname.bind", site="sin")
 FROM_FRA = asked(Outcome.IDENTIFIED, 3, identity=FRA, identity_source="hostname.bind", site="fra")
-NEAR = {"site": "fra", "distance_km": 10.0, "nearest_site": "fra", "nearest_km": 10.0, "rtt_ms_min": 1.5}
+NEAR: dict[str, Any] = {
+    "site": "fra",
+    "distance_km": 10.0,
+    "nearest_site": "fra",
+    "nearest_km": 10.0,
+    "rtt_ms_min": 1.5,
+}
 IMPOSSIBLE = FAR | {
     "identified": 2,
     "rtt_ms_min": 1.5,
@@ -77,7 +102,7 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         | {"site_rule": "pattern-own-code", "identity": FRA, "identified": 3, "server": "1", "confidence": "high"}
         | {"observations": FROM_FRA, "rtt_ms_median": 2.0},
         ["reached fra (Frankfurt am Main, DE)", f"“{FRA}”", "server 1", "all 3 answers", "10 km away", "1.5 ms",
-         "0.10 ms", "median 2.0 ms", "It is the nearest site", "1 of the 3 sites", "Confidence high"],
+         "0.1 ms", "median 2.0 ms", "It is the nearest site", "1 of the 3 sites", "Confidence high"],
     ),
     "ok by other witnesses": (
         Verdict.OK,
@@ -101,8 +126,15 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         "light-own-packet",
         IMPOSSIBLE | {"observations": FROM_SIN},
         ["Both answers named sin (Singapore, SG), as “sin1.example-dns.net” (in hostname.bind)",
-         "came back in 1.5 ms", "9,862 km", "100.0 ms", "98.616 km per ms", "95.6 ms",
-         "102.1 km per ms + 100 km", "replays", "not where it says", "1 of the 3 sites", "Confidence low"],
+         "an answer came back in 1.5 ms", "9,862 km", "100 ms", "98.616 km per ms", "95.6 ms",
+         "102.1 km per ms + 100 km", "replays", "not where it says", "Confidence low"],
+    ),
+    "faster than pings": (
+        Verdict.IMPOSSIBLE_RTT,
+        "faster-than-ping",
+        IMPOSSIBLE | {"observations": FROM_SIN, "ping_ms_min": 180.4},
+        ["an answer came back in 1.5 ms", "so a box on the way answered in the name of that site",
+         "Pings to the same address take 180 ms at least, DNS answers 1.5 ms"],
     ),
     "impossible by a ping": (
         Verdict.IMPOSSIBLE_RTT,
@@ -115,16 +147,24 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         "impossible-on-two-targets",
         IMPOSSIBLE
         | {"observations": FROM_SIN}
-        | {"elsewhere": [IMPOSSIBLE | {"verdict": "mislocated", "site": "hkg", "service": "c", "target": "10.9.9.9"}]},
-        ["Both answers named sin", "1.5 ms", "100.0 ms", "1 other target", "c at 10.9.9.9", "hkg", "not where it says"],
+        | {
+            "elsewhere": [
+                row(ASSIGNMENTS)
+                | IMPOSSIBLE
+                | {"verdict": "mislocated", "site": "hkg", "service": "c", "target": "10.9.9.9"}
+            ]
+        },
+        ["Both answers named sin", "1.5 ms", "100 ms", "1 other target", "not where it says",
+         "c at 10.9.9.9 named hkg, 9,862 km away, and an answer came back in 1.5 ms"],
     ),
     "a foreign identity": (
         Verdict.FOREIGN_IDENTITY,
         "no-pattern-matches",
-        {"foreign_identity": 4, "errors": 1, "identity": FOREIGN, "rtt_ms_min": 0.05, "kilometres": {"fra": 1000.0}}
+        {"foreign_identity": 4, "errors": 1, "identity": FOREIGN, "rtt_ms_min": 0.04, "kilometres": {"fra": 1000.0}}
         | {"observations": asked(Outcome.FOREIGN, 4, identity=FOREIGN) + asked(Outcome.ERROR, rcode="REFUSED")},
-        ["Somebody else answered", f"“{FOREIGN}”", "4 of 5 answers", "asked for hostname.bind", "0.05 ms", "1,000 km",
-         "none of the 1 site", "none of them gave this answer", "1 with an error (REFUSED 1)"],
+        ["Somebody else answered", f"“{FOREIGN}”", "4 of 5 answers", "asked for hostname.bind", "1,000 km",
+         "The fastest answer took less than 0.1 ms", "none of the 1 site of example-dns that has a place",
+         "none of them gave this answer", "1 with an error (REFUSED 1)"],
     ),
     "another class": (
         Verdict.FOREIGN_IDENTITY,
@@ -168,11 +208,17 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         {"errors": 2, "observations": asked(Outcome.ERROR, 2, rcode="NOTIMP", query="id.server")},
         ["No usable identity in both answers", "id.server", "NOTIMP 2", "does not promise one"],
     ),
+    "no identity in replies to other questions": (
+        Verdict.NO_IDENTITY,
+        "does-not-answer-this-query",
+        {"beside": 2, "observations": asked(Outcome.BESIDE, 2, query="SOA example")},
+        ["2 replies came back (NOERROR 2) when asked for SOA example", "no query for an identity"],
+    ),
     "no identity asked": (
         Verdict.NO_IDENTITY,
         "no-identity-asked",
         {"pings_answered": 3, "pings_lost": 1, "ping_ms_min": 5.0},
-        ["3 of 4 pings and traceroutes", "nothing else tells which site", "5.0 ms", "3 sites"],
+        ["3 of 4 pings and traceroutes", "nothing else tells which site", "The fastest ping took 5.0 ms", "3 sites"],
     ),
     "witnesses that disagree": (
         Verdict.NO_IDENTITY,
@@ -204,7 +250,7 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         Verdict.DNS_DEAD,
         "ping-answers-dns-silent",
         {"timeouts": 2, "network_failures": 1, "pings_answered": 3, "ping_ms_min": 7.25},
-        ["answered all 3 pings and traceroutes", "7.2 ms", "3 DNS queries without an answer"],
+        ["answered all 3 pings and traceroutes", "the fastest ping in 7.2 ms", "3 DNS queries without an answer"],
     ),
     "timeout": (
         Verdict.TIMEOUT, "dns-silent", {"timeouts": 1},
@@ -254,12 +300,129 @@ def test_a_farther_site_is_told_with_kilometres_and_milliseconds() -> None:
         "pattern-own-code",
         asked(Outcome.IDENTIFIED, identity=BER, site="ber"),
         **NEAR
-        | {"site": "ber", "distance_km": 430.0, "identified": 1, "site_rule": "pattern-own-code", "rtt_ms_min": 9.0},
+        | {"site": "ber", "distance_km": 430.0, "identified": 1, "site_rule": "pattern-own-code", "rtt_ms_min": 9.0}
+        | {"identity": BER},
     )
     assert "The nearest site would be fra (Frankfurt am Main, DE), 10 km away" in text
     assert "420 km farther, which costs light 4.3 ms" in text
     # Light is back from 9.0 * 102.1 + 100 = 1018.9 km.
     assert "In that time it comes back from 2 of the 3 sites" in text
+
+
+ALL_NAME_FRA: dict[str, Any] = {"site_rule": "pattern-own-code", "identity": FRA, "identified": 3, "confidence": "high"}
+
+
+def test_a_time_is_told_with_the_packet_that_took_it_and_tenths_only_where_they_matter() -> None:
+    by_pings = NEAR | {"pings_answered": 2, "confidence": "medium"}
+    assert "The fastest ping took 1.5 ms" in told(Verdict.OK, "hop-name", **by_pings | {"ping_ms_min": 1.5})[0]
+    assert "The fastest traceroute took 1.5 ms" in told(Verdict.OK, "hop-name", **by_pings)[0]
+    for rtt_ms, words in ((99.94, "took 99.9 ms:"), (99.96, "took 100 ms:"), (1234.4, "took 1,234 ms:")):
+        text, _ = told(Verdict.OK, "pattern-own-code", FROM_FRA, **NEAR | ALL_NAME_FRA | {"rtt_ms_min": rtt_ms})
+        assert f"The fastest answer {words}" in text
+
+
+def test_a_mislocated_vantage_point_may_be_accused_by_its_pings() -> None:
+    # 96.0 ms of an answer allow 9,901.6 km; 50 ms of a ping do not.
+    by_ping = IMPOSSIBLE | {"rtt_ms_min": 96.0, "ping_ms_min": 50.0}
+    elsewhere = [by_ping | {"verdict": "mislocated", "service": "c", "target": "10.9.9.9"}]
+    text, _ = told(Verdict.MISLOCATED, "impossible-on-two-targets", FROM_SIN, elsewhere=elsewhere, **by_ping)
+    assert text.count("a ping came back in 50.0 ms") == 2
+    assert "an answer came back" not in text
+
+
+def test_light_says_nothing_of_who_was_just_accused_by_it() -> None:
+    light = row(EVIDENCE, witness="light", site="fra", said="1.500 ms", observations=1, possible=True)
+    for verdict, rule in (
+        (Verdict.IMPOSSIBLE_RTT, "light-own-packet"),
+        (Verdict.MISLOCATED, "impossible-on-two-targets"),
+    ):
+        text, _ = told(verdict, rule, FROM_SIN, evidence=[light], **IMPOSSIBLE)
+        assert "comes back" not in text
+        assert "no other site" not in text
+
+
+def test_light_as_a_witness_names_its_packet_and_never_a_site_that_nobody_knows() -> None:
+    light = row(EVIDENCE, witness="light", site="fra", said="2.746 ms", observations=1, possible=True)
+    ping = row(OBSERVATIONS, kind="ping", rtt_ms=2.7461) | {"outcome": None, "witnesses": None, "promised": False}
+    text, _ = told(Verdict.DNS_DEAD, "ping-answers-dns-silent", [ping], evidence=[light, light | {"site": None}])
+    assert text.count("no other site") == 1
+    assert "A ping of 2.7 ms: light comes back so fast from no other site than fra (Frankfurt am Main, DE)." in text
+    assert "A packet of 2.7 ms" in told(Verdict.DNS_DEAD, "ping-answers-dns-silent", evidence=[light])[0]
+
+
+def test_a_glitch_is_not_called_possible() -> None:
+    far = FAR | {"site_rule": "pattern-own-code", "identified": 2, "identity": "sin1.example-dns.net"}
+    text, _ = told(Verdict.OK, "pattern-own-code", FROM_SIN, **far | {"rtt_ms_min": 1.5, "confidence": "medium"})
+    assert "light does not allow that" in text
+    assert "Confidence medium: the server named the site, but some answers came too fast for light" in text
+
+
+def test_a_place_that_looks_made_up_is_called_so() -> None:
+    def where(**values: Any) -> str:
+        return told(Verdict.TIMEOUT, "dns-silent", **values)[1][0]
+
+    assert "default" not in where(same_place=1)
+    assert "2 other vantage points say exactly the same: that looks like the default of a country" in where(
+        same_place=2
+    )
+    whole = {"latitude": 50.0}
+    assert "default" not in where(**whole)  # 8.5 degrees east
+
+
+def test_the_name_met_most_often_needs_more_than_another() -> None:
+    other = "fra2.example-dns.net"
+    values = NEAR | ALL_NAME_FRA | {"identified": 4}
+    both = [
+        *asked(Outcome.IDENTIFIED, 2, identity=FRA, identity_source="hostname.bind", site="fra"),
+        *asked(Outcome.IDENTIFIED, 2, identity=other, identity_source="hostname.bind", site="fra"),
+    ]
+    assert f"as “{FRA}” 2, “{other}” 2." in told(Verdict.OK, "pattern-own-code", both, **values)[0]
+    assert f"most often as “{FRA}” (in hostname.bind)" in told(Verdict.OK, "pattern-own-code", both[:3], **values)[0]
+
+
+def test_a_second_identity_that_agrees_takes_one_line() -> None:
+    witness = row(EVIDENCE, witness="second-identity", site="fra", said=FRA, observations=3, possible=True)
+    for second, words in ((FRA, "NSID said the same in all 3 replies."), ("fra9.x", "NSID named the same site in all")):
+        agree = {"second_identity": second, "second_identity_source": "nsid", "witnesses": "agree"}
+        text, sentences = told(
+            Verdict.OK,
+            "pattern-own-code",
+            [one | agree for one in FROM_FRA],
+            evidence=[witness],
+            **NEAR | ALL_NAME_FRA,
+        )
+        assert words in text
+        assert sum("NSID" in sentence or "second identity" in sentence for sentence in sentences) == 1
+
+
+def test_all_sites_are_called_all() -> None:
+    text, _ = told(Verdict.OK, "pattern-own-code", FROM_FRA, **NEAR | ALL_NAME_FRA | {"rtt_ms_min": 200.0})
+    assert "In that time it comes back from all 3 sites of example-dns that have a place." in text
+
+
+def test_one_change_is_no_flapping() -> None:
+    change = {"at": "2026-11-01T12:01:00Z", "from": "ber", "to": "fra"}
+    text, _ = told(Verdict.OK, "pattern-own-code", FROM_FRA, flips=[change], **NEAR | ALL_NAME_FRA)
+    assert "It changed once, at 2026-11-01T12:01:00Z, from ber to fra, and stayed." in text
+    assert "flapped" not in text
+
+
+def test_how_the_others_fared_is_told_where_an_answer_is_in_doubt() -> None:
+    peers = Counter({"REFUSED": 995, "NOERROR": 5})
+    for rcode, words in (
+        ("NOERROR", "Of 1,000 other vantage points 99.5 % got REFUSED here; this one got NOERROR."),
+        ("REFUSED", "Of 1,000 other vantage points 99.5 % got REFUSED here; so did this one."),
+    ):
+        replies = asked(Outcome.ERROR if rcode == "REFUSED" else Outcome.EMPTY, rcode=rcode, promised=False)
+        values = {"errors": 1, "peers": peers}
+        assert words in told(Verdict.NO_IDENTITY, "does-not-answer-this-query", replies, **values)[0]
+    alone = {"errors": 1, "peers": Counter({"an identity of the service": 1})}
+    text, _ = told(Verdict.INTERCEPTED_ERROR, "error-where-it-answers", asked(Outcome.ERROR, rcode="REFUSED"), **alone)
+    assert "The one other vantage point got an identity of the service here; this one got REFUSED." in text
+    assert (
+        "other vantage point"
+        not in told(Verdict.OK, "pattern-own-code", FROM_FRA, **NEAR | ALL_NAME_FRA, peers=peers)[0]
+    )
 
 
 def test_pings_that_are_slower_than_answers_came_from_elsewhere() -> None:
@@ -300,7 +463,7 @@ def test_a_vantage_point_is_told_with_all_that_the_run_holds(import_lines: Calla
     assert numbers["vantage"] == "atlas:1"
     assert numbers["place"] == {
         "vantage": "atlas:1", "latitude": 50.0, "longitude": 8.5, "country": "DE", "asn_v4": 64500, "asn_v6": None,
-        "tags": ["home"], "is_anchor": False,
+        "tags": ["home"], "is_anchor": False, "same_place": 1,
     }  # fmt: skip
     target = only_target(numbers)
     assert (target["service"], target["target"], target["af"]) == ("example-dns", "192.0.2.53", 4)
@@ -374,6 +537,55 @@ def test_a_vantage_point_without_a_place_is_told_without_distances(import_lines:
     assert "light" not in text
 
 
+def test_who_else_answered_is_told_of_a_vantage_point_whose_site_is_known(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1, FRA),
+        dns_result(1, FRA, timestamp=NOON + 1),
+        dns_result(1, FRA, timestamp=NOON + 2),
+        dns_result(1, FOREIGN, timestamp=NOON + 60),
+        dns_result(1, None, rcode="REFUSED", timestamp=NOON + 120),
+        dns_result(1, None, rcode="REFUSED", query="version.bind", timestamp=NOON + 180),
+    )
+    target = only_target(workflow.explain_vantage(run, "1"))
+    text = " ".join(target["explanation"])
+    assert target["assignment"]["verdict"] == "ok"
+    assert "Confidence medium: the server named the site, but somebody else answered too." in text
+    assert (
+        "Somebody else answered too, 2 of 5 times, from 2026-11-01T12:01:00Z to 2026-11-01T12:02:00Z: "
+        f"REFUSED 1, “{FOREIGN}” 1."
+    ) in text
+    assert "There were other answers" not in text
+    assert "nothing contradicts" not in text
+
+
+def test_the_others_are_counted_by_what_each_got_most_often(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1, None, rcode="REFUSED"),
+        dns_result(2),
+        dns_result(2, None, rcode="REFUSED", timestamp=NOON + 1),
+        dns_result(2, timestamp=NOON + 2),
+        dns_result(3),
+        dns_result(4, FOREIGN),
+        dns_error(5),
+    )
+    text = " ".join(only_target(workflow.explain_vantage(run, "1"))["explanation"])
+    # Of vantage points 2, 3 and 4; who was not answered got nothing.
+    assert "Of 3 other vantage points 66.7 % got an identity of the service here; this one got REFUSED." in text
+
+
+def test_whole_degrees_and_shared_places_look_like_defaults(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1),
+        dns_result(2),
+        dns_result(3),
+        dns_result(4),
+        probes=[place(1, 51.0, 9.0), place(2), place(3), place(4)],
+    )
+    shared, whole = (workflow.explain_vantage(run, vantage)["targets"][0]["explanation"][0] for vantage in ("2", "1"))
+    assert "These are whole degrees: that looks like the default of a country or town." in whole
+    assert "2 other vantage points say exactly the same: that looks like the default" in shared
+
+
 def test_two_identities_that_contradict_each_other_are_quoted(import_lines: Callable[..., Run]) -> None:
     run = import_lines(dns_result(1, FRA, nsid=BER.encode()), probes=[place(1)])
     target = only_target(workflow.explain_vantage(run, "1"))
@@ -406,6 +618,7 @@ def test_a_site_without_a_place_has_no_distance() -> None:
         "published-identity",
         FROM_FRA,
         **NEAR | {"distance_km": None, "identified": 3, "site_rule": "published-identity", "nearest_site": "ber"},
+        identity=FRA,
     )
     assert "Nobody knows where fra (Frankfurt am Main, DE) is" in text
     assert "farther" not in text

@@ -14,6 +14,7 @@ from catchment.figures import (
     Change,
     Dot,
     Frame,
+    Style,
     catchment_map,
     frame_for,
     frame_of_region,
@@ -25,11 +26,11 @@ from catchment.figures.basemap import LAND, SEA, land_path, line_path
 from catchment.figures.coastline import coastline
 from catchment.figures.labels import Box, place_labels
 from catchment.figures.lettering import fitted, printable, width_of
-from catchment.figures.marks import draw_marks
+from catchment.figures.marks import INK, draw_marks, lost_mark, unassigned_mark
 from catchment.figures.palette import COLOURS, MARKERS, UNASSIGNED_COLOUR
 from catchment.figures.spread import spread
 from catchment.geo import CONTINENTS
-from catchment.model import Site, Verdict
+from catchment.model import ASSIGNED, Site, Verdict
 
 SITES = [
     Site(code="jnb", town="Johannesburg", country="ZA", latitude=-26.13, longitude=28.24),
@@ -287,10 +288,25 @@ def some_dots(count: int = 60) -> list[Dot]:
     return dots
 
 
+def change(
+    before: str | None,
+    after: str | None,
+    place: tuple[float, float] | None = (-26, 28),
+    verdicts: tuple[Verdict, Verdict] = (Verdict.OK, Verdict.OK),
+) -> Change:
+    latitude, longitude = (None, None) if place is None else place
+    verdict_before, verdict_after = verdicts
+    return Change(
+        latitude=latitude, longitude=longitude, before=before, after=after,
+        verdict_before=verdict_before, verdict_after=verdict_after,
+    )  # fmt: skip
+
+
 def some_changes() -> list[Change]:
     codes = [*(site.code for site in SITES), None]
+    verdicts = [verdict for verdict in Verdict if verdict not in ASSIGNED]
     return [
-        Change(latitude=-30 + i, longitude=20 + i / 3, before=codes[i % 6], after=codes[(i // 6) % 6])
+        change(codes[i % 6], codes[(i // 6) % 6], (-30 + i, 20 + i / 3), (verdicts[i % 11], verdicts[(i + 5) % 11]))
         for i in range(36)
     ]
 
@@ -312,14 +328,92 @@ def test_the_legend_counts_sites_verdicts_and_the_rest_of_the_vantage_points() -
 
 
 def test_the_legend_of_moves_lists_them_by_size() -> None:
-    changes = [Change(latitude=-26, longitude=28, before="jnb", after="lhr")] * 3
-    changes += [Change(latitude=-33, longitude=19, before="lhr", after="jnb")] * 2
-    changes += [Change(latitude=-33, longitude=20, before="jnb", after=None)] * 7
-    changes += [Change(latitude=-33, longitude=20, before=None, after="jnb")] * 8
-    changes += [Change(latitude=-33, longitude=20, before="cpt", after="cpt")] * 5
+    changes = [change("jnb", "lhr")] * 3 + [change("lhr", "jnb", (-33, 19))] * 2 + [change("cpt", "cpt", (-33, 20))] * 5
     found = texts(moves_map(changes, SITES, title="t"))
     assert found.index("jnb → lhr") < found.index("lhr → jnb")
-    assert {"30.0 %", "20.0 %", "50.0 %", "7", "8", "5", "lost: no site after", "gained: no site before"} <= set(found)
+    assert told(found, "moved: ring → dot") == ["50.0 %", "5"]
+    assert told(found, "stayed") == ["50.0 %", "5"]
+    assert {"30.0 %", "20.0 %"} <= set(found)
+    assert not any(text.startswith(("lost", "gained", "of these outside")) for text in found)
+
+
+def told(found: list[str], text: str) -> list[str]:
+    """Return share (where there is one) and count of a legend's line, which are written before its text."""
+    at = found.index(text)
+    return [one for one in found[at - 2 : at] if one[0].isdigit()]
+
+
+def test_the_legend_of_moves_counts_all_and_says_how_many_lie_outside() -> None:
+    # As the comparison does: 74 of 112 moved, though one that stayed is in Moscow and two that moved have no place.
+    changes = [change("jnb", "lhr")] * 72 + [change("jnb", "lhr", None)] * 2 + [change("lhr", "lhr")] * 37
+    changes.append(change("lhr", "lhr", (55.8, 37.6)))
+    for region, outside in (("africa", ["1"]), ("europe", ["109"]), ("world", None)):
+        found = texts(moves_map(changes, SITES, title="t", region=region))
+        assert told(found, "moved: ring → dot") == told(found, "jnb → lhr") == ["66.1 %", "74"]
+        assert told(found, "stayed") == ["33.9 %", "38"]
+        if outside is None:
+            assert "of these outside this map" not in found
+        else:
+            assert told(found, "of these outside this map")[-1:] == outside
+
+
+def test_the_legend_of_moves_says_what_became_of_those_without_a_site() -> None:
+    ok = Verdict.OK
+    lost = [Verdict.FOREIGN_IDENTITY] * 5 + [Verdict.INTERCEPTED_EMPTY] * 2 + [Verdict.TIMEOUT] * 3
+    lost += [Verdict.NO_RESULT] * 7 + [Verdict.UNKNOWN_IDENTITY] * 11 + [Verdict.MALFORMED, Verdict.PROBE_FAILED]
+    changes = [change("jnb", None, verdicts=(ok, verdict)) for verdict in lost]
+    changes += [change(None, "jnb", verdicts=(verdict, ok)) for verdict in [Verdict.NO_RESULT] * 6 + [Verdict.DNS_DEAD]]
+    changes += [change(None, None, verdicts=(Verdict.TIMEOUT, Verdict.TIMEOUT))] * 4
+    found = texts(moves_map(changes, SITES, title="t", region="africa"))
+    counts = {text: told(found, text)[-1] for text in found if text.startswith(("lost", "gained", "no site"))}
+    assert counts == {
+        "lost: intercepted": "7",
+        "lost: no answer": "3",
+        "lost: could not send": "1",
+        "lost: never reported": "7",
+        "lost: no site named": "11",
+        "lost: unreadable answer": "1",
+        "gained: had no answer": "1",
+        "gained: had not reported": "6",
+        "no site before or after": "4",
+    }
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict not in ASSIGNED])
+def test_each_verdict_without_a_site_has_one_line_of_its_own_that_fits(verdict: Verdict) -> None:
+    changes = [change("jnb", None, None, (Verdict.OK, verdict))] * 987
+    changes += [change(None, "jnb", None, (verdict, Verdict.OK))] * 876
+    found = texts(moves_map(changes, SITES, title="t", region="africa"))
+    (lost,) = (text for text in found if text.startswith("lost: "))
+    (gained,) = (text for text in found if text.startswith("gained: "))
+    assert (told(found, lost)[-1], told(found, gained)[-1]) == ("987", "876")
+    assert not any(text.endswith("…") for text in found)
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict not in ASSIGNED])
+def test_on_both_maps_interception_and_silence_have_the_same_shapes(verdict: Verdict) -> None:
+    style = Style(colour=COLOURS[0], marker="s")
+    on_catchments, on_moves = unassigned_mark(verdict, 40)[-1], lost_mark(style, verdict, 40)[-1]
+    assert (
+        on_catchments.marker == on_moves.marker.lower() == ("v" if "intercepted" in verdict else on_catchments.marker)
+    )
+    assert on_moves.face == (on_catchments.face if on_catchments.marker in "vo" else style.colour)
+    assert style.colour in {on_moves.face, on_moves.edge}  # of the site before
+
+
+def test_hijacked_vantage_points_are_dark_triangles_above_all_others() -> None:
+    verdicts = (Verdict.OK, Verdict.FOREIGN_IDENTITY)
+    hijacked = [change("jnb", None, (-26 + i / 10, 28), verdicts) for i in range(20)]
+    others = [change("jnb", "lhr", (-26 - i / 10, 28)) for i in range(20)]
+    figure = moves_map([*hijacked, *others], SITES, title="t", region="africa")
+    drawn = [one for one in figure.axes[0].collections if 2 < one.zorder < 5 and len(np.asarray(one.get_facecolor()))]
+    ink = np.array(to_rgb(INK))
+    dark = [one for one in drawn if np.allclose(np.asarray(one.get_facecolor())[0, :3], ink)]
+    assert sum(len(np.asarray(one.get_offsets())) for one in dark) == 20
+    assert all(np.size(one.get_paths()[0].vertices, 0) == 4 for one in dark)  # a triangle, closed
+    rest = [one.zorder for one in drawn if one not in dark and one.zorder < 4]
+    assert rest
+    assert max(rest) < min(one.zorder for one in dark)
 
 
 def test_a_long_legend_is_summed_up() -> None:
@@ -425,7 +519,7 @@ def test_hostile_text_is_drawn_as_text(tmp_path: FilePath) -> None:
         Dot(latitude=-26, longitude=28, site="$x^", verdict=Verdict.OK),
         Dot(latitude=-20, longitude=28, site=HOSTILE, verdict=Verdict.OK),
     ]
-    changes = [Change(latitude=-26, longitude=28, before="$x^", after=HOSTILE)]
+    changes = [change("$x^", HOSTILE)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for suffix in ("png", "svg", "pdf"):
@@ -449,5 +543,6 @@ def test_text_is_printable_and_fits() -> None:
 def test_a_map_of_nothing_is_still_a_map(region: str | None, tmp_path: FilePath) -> None:
     save(catchment_map([], [], title="nothing", region=region), tmp_path / "map.png")
     save(moves_map([], SITES, title="nothing", region=region), tmp_path / "moves.png")
+    save(moves_map([change("jnb", "lhr", None)], SITES, title="nowhere", region=region), tmp_path / "moves.png")
     unassigned = [Dot(latitude=1, longitude=2, site=None, verdict=Verdict.NO_RESULT)]
     save(catchment_map(unassigned, SITES, title="nobody"), tmp_path / "map.png")

@@ -170,6 +170,7 @@ FROM_OUTSIDE = {
     "identity", "identities", "second_identity", "second_site", "server", "text", "key", "name", "file", "files",
     "command", "what", "summary", "explanation", "of", "reason", "regex", "targets", "origin", "failure_detail",
     "raw_file", "hop", "rcode", "query", "url", "removed", "addresses_unknown", "environment", "list_date",
+    "corrected", "published", "error",
 }  # fmt: skip
 """What holds a text that may be anybody's; the other texts are from lists of our own."""
 
@@ -221,6 +222,7 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
             "moved": [{"site": "s", "from": site, "to": site, "distance_km": 1.0}],
             **{key: [{"site": "s", "identity": "i"}] for key in ("identities_added", "identities_gone")},
             **dict.fromkeys(("service", "url", "list_date", "digest_before", "digest_after", "file"), "x"),
+            "corrections_dropped": [{"site": "s", "key": "k", "corrected": "c", "published": "p", "reason": "r"}],
             "addresses_unknown": ["a"],
         },
     }
@@ -458,7 +460,16 @@ def assert_only_shapes(svg: bytes) -> None:
 def test_a_title_or_site_of_any_text_draws_nothing_but_shapes(text: str) -> None:
     site = Site(code=text, town=text, country=text, latitude=50.0, longitude=8.0)
     dots = [figures.Dot(latitude=51.0, longitude=8.0, site=text, verdict=Verdict.OK)]
-    changes = [figures.Change(latitude=51.0, longitude=8.0, before=text, after=f"{text}2")]
+    changes = [
+        figures.Change(
+            latitude=51.0,
+            longitude=8.0,
+            before=text,
+            after=f"{text}2",
+            verdict_before=Verdict.OK,
+            verdict_after=Verdict.OK,
+        )
+    ]
     words = {"title": text, "subtitle": text, "region": "europe"}
     with TemporaryDirectory() as name:
         figures.save(figures.catchment_map(dots, [site], **words), Path(name) / "map.pdf")

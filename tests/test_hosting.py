@@ -56,7 +56,7 @@ def test_every_site_that_is_active_and_placed_is_hosted(world: Topology, name: s
 
 
 def test_a_service_without_sites_gets_none(world: Topology) -> None:
-    assert hosted(world, bundled_service("opendns")).sites == ()
+    assert hosted(world, bundled_service("quad9")).sites == ()
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catchment.assign.identity import Identified, identify, with_discovered
+from catchment.assign.identity import Identified, identify, identify_by_source, with_discovered
 from catchment.assign.rules import RULES
 from catchment.campaign import service_table
 from catchment.model import Address, Outcome, Override, Pattern, Service, Site
@@ -113,6 +113,19 @@ def test_the_services_own_code_is_asked_before_the_code_system() -> None:
     assert (found.rule, found.site, found.place) == ("pattern-own-code", moved, None)
 
 
+@pytest.mark.parametrize("code", ["nl-ams", "nlams"])
+def test_a_unlocode_of_a_site_is_its_own_with_a_hyphen_and_without(code: str) -> None:
+    site = placed(code, "Badhoevedorp", "NL", 52.3, 4.8)  # another town than the code's
+    service = own_service(sites=(site,), patterns=UNLOCODES)
+    for text in ("nl-ams-1", "nlams-1", "NLAMS-2"):
+        assert (one(service, text).site, one(service, text).rule) == (site, "pattern-own-code")
+
+
+def test_a_unlocode_that_the_operator_made_up_is_read_in_any_spelling() -> None:
+    service = own_service(sites=(Site(code="br-cfc", town="Caçador", country="BR"),), patterns=UNLOCODES)
+    assert {one(service, text).rule for text in ("brcfc-1", "br-cfc-1")} == {"pattern-own-code"}
+
+
 def test_a_further_code_of_a_site_is_its_own_in_any_spelling() -> None:
     site = Site(code="ams", town="Amsterdam", country="NL", codes=("nlams", "ehv"))
     service = own_service(sites=(site,), patterns=(*UNLOCODES, Pattern(regex=r"(?P<site>ehv)\d")))
@@ -188,8 +201,62 @@ def test_the_codes_of_one_town_open_one_site_whatever_their_order() -> None:
 
 
 def test_two_towns_of_one_name_open_two_sites() -> None:
-    found = identify(OPEN, ["pdx-1", "pwm-1"])
-    assert [one.site and one.site.town for one in found] == ["Portland, Oregon", "Portland, Maine"]
+    found = identify(OPEN, ["us-pdx-1", "us-pwm-1"])  # in Oregon and in Maine
+    assert [one.site and one.site.town for one in found] == ["Portland", "Portland (USPWM)"]
+    assert [one.site and round(one.site.longitude or 0) for one in found] == [-123, -70]
+
+
+@pytest.mark.parametrize("word", ["lan-1", "dns-1", "isp-1", "box-1", "nas-1", "ca-che-1", "de-lta-1"])
+def test_a_word_that_is_a_code_opens_no_site(word: str) -> None:
+    found = one(OPEN, word)
+    assert found.place is not None  # Lansing, Denison, Islip, Borroloola, Nassau, Cherryville, Liederbach
+    assert (found.site, found.outcome, found.rule) == (None, Outcome.UNKNOWN, "place-not-listed")
+
+
+def test_an_open_list_takes_no_word_for_a_town_that_it_lists() -> None:
+    new_york = placed("nyc", "New York", "US", 40.71, -74.01)
+    service = own_service(sites=(new_york,), patterns=AIRPORTS, open_list=True)
+    assert one(service, "isp-1").site is None  # the package's town of Long Island MacArthur
+    assert one(service, "jfk-1").site == new_york
+
+
+def test_an_open_list_takes_no_place_for_the_site_near_it() -> None:
+    palo_alto = placed("pao", "Palo Alto", "US", 37.44, -122.14)
+    found = one(own_service(sites=(palo_alto,), patterns=AIRPORTS, open_list=True), "sfo-1")
+    assert (found.rule, found.site and found.site.town) == ("open-list-place", "San Francisco")
+
+
+OF_NSID = own_service(patterns=(Pattern(regex=r"^(?P<site>[a-z]{3})-(?P<server>\d)$", codes="iata", of=("nsid",)),))
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        (None, "pattern-own-code"),
+        ("nsid", "pattern-own-code"),
+        ("hostname.bind", "no-pattern-matches"),
+        ("id.server", "no-pattern-matches"),
+    ],
+)
+def test_a_pattern_is_read_only_in_the_answers_that_it_stands_in(source: str | None, rule: str) -> None:
+    (found,) = identify(OF_NSID, ["fra-1"], source)
+    assert found.rule == rule
+    assert found.outcome is (Outcome.IDENTIFIED if found.site else Outcome.FOREIGN)
+
+
+def test_a_service_with_no_pattern_for_a_source_calls_all_in_it_foreign() -> None:
+    (found,) = identify(OF_NSID, ["anything"], "hostname.bind")
+    assert (found.outcome, found.rule) == (Outcome.FOREIGN, "no-pattern-matches")
+
+
+def test_a_pattern_without_a_source_is_read_in_all_answers() -> None:
+    service = own_service(patterns=AIRPORTS)
+    assert {identify(service, ["fra-1"], source)[0].rule for source in (None, "nsid", "x")} == {"pattern-own-code"}
+
+
+def test_identities_of_several_sources_open_one_site_for_a_town() -> None:
+    found = identify_by_source(OPEN, [("us-den-1", "id.server"), ("den-1", "nsid")])
+    assert [one.site and one.site.code for one in found] == ["den", "den"]
 
 
 def test_discovered_sites_are_added_in_order_and_only_once() -> None:
@@ -280,26 +347,97 @@ def test_a_foreign_string_takes_well_under_a_millisecond() -> None:
     assert min(taken) < 0.5
 
 
-@given(st.text(alphabet="abc.", min_size=1, max_size=14))
-def test_a_damaged_identity_is_mended_as_the_definition_says(text: str) -> None:
-    def edits(one: str, other: str) -> int:
-        row = list(range(len(other) + 1))
-        for number, character in enumerate(one, start=1):
-            before, row = row, [number]
-            for column, letter in enumerate(other, start=1):
-                row.append(min(before[column] + 1, row[-1] + 1, before[column - 1] + (character != letter)))
-        return row[-1]
+def edits(one: str, other: str) -> int:
+    row = list(range(len(other) + 1))
+    for number, character in enumerate(one, start=1):
+        before, row = row, [number]
+        for column, letter in enumerate(other, start=1):
+            row.append(min(before[column] + 1, row[-1] + 1, before[column - 1] + (character != letter)))
+    return row[-1]
 
-    sites = (
-        Site(code="a", town="A", country="DE", identities=("aaaa.bbbb", "abca.cc")),
-        Site(code="b", town="B", country="DE", identities=("aaab.bbbc", "cccc.cccc")),
+
+PUBLISHED = {
+    "a": ("aaaa.bbbb", "abca.cc", "aaaa.bbbb.cccc.aaaa"),
+    "b": ("aaab.bbbc", "cccc.cccc", "aabb.bbcc.cccc.aaaa"),
+}
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """Return a published identity with up to four characters changed, lost or added."""
+    text = draw(st.sampled_from([identity for identities in PUBLISHED.values() for identity in identities]))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(text) - 1)))
+        text = text[:at] + draw(st.sampled_from(["", "a", "c", ".", "%", "-%"])) + text[at + draw(st.integers(0, 1)) :]
+    return text
+
+
+@given(damaged() | st.text(alphabet="abc.%", min_size=1, max_size=22))
+@example("aaaa.bbb%")  # short, and no host's name
+@example("aaaa.bbba")  # short, and one
+@example("aaaa.bbbb%")  # short, and longer than what is published
+@example("aaaa.bbb")  # short and lost, and a host's name
+@example("aaaa%bbbb%cccc.aaaa")  # 19 characters, 2 edits
+@example("aaaa%bbbb%cccc%aaaa")  # 19 characters, 3 edits
+def test_a_damaged_identity_is_mended_as_the_definition_says(text: str) -> None:
+    def is_host(text: str) -> bool:
+        labels = text.removesuffix(".").split(".")
+        return all(label and label[0].isalnum() and label[-1].isalnum() and "%" not in label for label in labels)
+
+    service = own_service(
+        sites=tuple(Site(code=code, town=code, country="DE", identities=texts) for code, texts in PUBLISHED.items())
     )
-    if text in {identity for site in sites for identity in site.identities}:
+    if text in {identity for identities in PUBLISHED.values() for identity in identities}:
         return
-    least = {site.code: min(edits(text, identity) for identity in site.identities) for site in sites}
-    near = [code for code, count in least.items() if count <= min(3, len(text) // 4) and count == min(least.values())]
-    found = one(own_service(sites=sites), text)
-    assert (found.site and found.site.code) == (near[0] if len(near) == 1 else None)
+    if len(text) < 12 and is_host(text):
+        near = {}
+    else:
+        limit = max(1, min(3, len(text) // 8))
+        near = {
+            code: min(counts)
+            for code, texts in PUBLISHED.items()
+            if (
+                counts := [
+                    count
+                    for other in texts
+                    if (count := edits(text, other)) <= limit and (len(text) >= 12 or len(other) >= len(text))
+                ]
+            )
+        }
+    nearest = [code for code, count in near.items() if count == min(near.values())]
+    found = one(service, text)
+    if found.rule != "reordered-identity":
+        assert (found.site and found.site.code) == (nearest[0] if len(nearest) == 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        *(("l-root", host) for host in ("fr-par-1", "us-lax-1", "es-mad-1", "ca-tor-1", "us-lax-a", "us-lax-a1")),
+        *(("b-root", host) for host in ("b-lax", "1-lax", "r1-lax", "b1-lax.", "web1-lax")),
+        *(("a-root", host) for host in ("a1.nl-ams.net", "fw.nl-ams.root", "a1.nl-ams.rout.es")),
+        *(("m-root", host) for host in ("m-cd", "m-sfo-a1", "m-ktm.")),
+    ],
+)
+def test_what_may_well_be_another_s_host_is_not_mended(name: str, identity: str) -> None:
+    assert one(bundled_service(name), identity).site is None
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "site"),
+    [
+        # As seen from RIPE Atlas.
+        ("c-root", "jfk1b.c.root%servers.org", "jfk"),
+        ("c-root", "par1a.c.root-servdrs.org", "par"),
+        ("m-root", "M-CDG-", "cdg"),
+        # As they may be.
+        ("b-root", "b1%lax", "lax"),
+        ("l-root", "us-lax%aa", "us-lax"),
+    ],
+)
+def test_damage_that_no_host_is_called_by_is_mended(name: str, identity: str, site: str) -> None:
+    found = one(bundled_service(name), identity)
+    assert (found.site and found.site.code, found.rule) == (site, "repaired-identity")
 
 
 @pytest.mark.parametrize(
@@ -326,3 +464,10 @@ def test_an_identity_whose_end_is_in_another_order_is_mended(name: str, identity
 )
 def test_an_identity_whose_beginning_is_damaged_too_stays_foreign(identity: str) -> None:
     assert one(bundled_service("k-root"), identity).rule == "no-pattern-matches"
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"), [("d-root", "abz3.droot.maxgigapop.net"), ("k-root", "ns1.xx-xxx.k.ripe.net")]
+)
+def test_a_code_is_never_mended_into_another(name: str, identity: str) -> None:
+    assert one(bundled_service(name), identity).site is None

@@ -231,6 +231,19 @@ def test_a_name_that_leads_nowhere_is_refused_in_one_line(tmp_path: Path, what: 
         find_files([tmp_path / what])
 
 
+@pytest.mark.parametrize("above", ["run", ".", "deep/er/run"])
+def test_a_stored_run_is_refused_with_what_to_do_in_its_place(tmp_path: Path, above: str) -> None:
+    run = tmp_path / "results" / above
+    for name in ("campaign.json", "observations/part-0.parquet", "raw/a.json"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("{}")
+    with pytest.raises(InvalidFile, match=r"a stored run, not a folder of results[^\n]*--probes FILE$") as caught:
+        find_files([run / "raw" / "a.json", tmp_path / "results"])
+    assert f"`catchment derive {run}`" in str(caught.value)
+    assert f"name {run / 'raw'} with" in str(caught.value)
+    assert [name for _, name in find_files([run / "raw"])] == ["a.json"]
+
+
 def test_files_are_told_apart_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / name).write_text("{}")

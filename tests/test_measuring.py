@@ -281,7 +281,9 @@ def test_a_run_in_which_nobody_reports_is_a_run(tmp_path: Path) -> None:
     counts = measured.metrics["targets"][0]["vantage_points"]
     nobody = {"high": 0, "medium": 0, "low": 0}
     assert counts == {"total": 0, "assigned": 0, "verdicts": {Verdict.NO_RESULT: 3}, "confidence": nobody}
-    assert workflow.show(measured, by=Grouping.VERDICT)["targets"][0]["groups"] == []
+    (group,) = workflow.show(measured, by=Grouping.VERDICT)["targets"][0]["groups"]
+    assert (group["key"], group["vantage_points"], group["shares"]) == (Verdict.NO_RESULT, 3, {})
+    assert workflow.show(measured, by=Grouping.COUNTRY)["targets"][0]["groups"] == []
     console = Console(file=io.StringIO())
     console.print(terminal.show_run(workflow.show(measured)))
 
@@ -318,6 +320,28 @@ def test_vantage_points_that_are_left_out_are_named(tmp_path: Path) -> None:
     done = workflow.run_campaign(file, tmp_path, environ={}, clock=lambda: NOON)
     assert any("99999999" in warning for warning in done.warnings)
     assert any("99999999" in warning for warning in workflow.derive(done.run).warnings)
+
+
+def test_whom_a_family_does_not_reach_is_told_and_stays_told(tmp_path: Path) -> None:
+    world = {one.id: one.ipv6 for one in make_world(1).vantage_points}
+    both = CAMPAIGN.replace('"demo-dns" }', '"demo-dns" }, { service = "demo-dns", af = 6 }')
+    file = tmp_path / "campaign.toml"
+    file.write_text(both)
+    done = workflow.run_campaign(file, tmp_path, environ={}, clock=lambda: NOON)
+    asked = [
+        int(vantage.removeprefix("atlas:")) for (vantage,) in Run.open(done.run).vantage_points["vantage"].fetchall()
+    ]
+    lacking = sum(not world[number] for number in asked)
+    said = f"{lacking} of 60 vantage points have no working IPv6 and were not asked about 2001:db8:53::53"
+    assert lacking > 10
+    assert said in done.warnings
+    assert said in workflow.derive(done.run).warnings
+
+
+def test_a_campaign_of_ipv4_alone_leaves_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / "campaign.toml").write_text(CAMPAIGN)
+    done = workflow.run_campaign(tmp_path / "campaign.toml", tmp_path, environ={}, clock=lambda: NOON)
+    assert not any("not asked" in warning for warning in done.warnings)
 
 
 def test_a_one_off_that_few_answered_says_so(tmp_path: Path) -> None:

@@ -1,23 +1,29 @@
 """Numbers held against an independent computation in plain Python."""
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from geopy.distance import geodesic
 
 from catchment import workflow
+from catchment.assign import assign
 from catchment.campaign import load_service
+from catchment.errors import InvalidRun
 from catchment.geo import CONTINENT_OF
+from catchment.metrics import measure
 from catchment.model import Grouping, SiteSet, Window
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+from catchment.workflow.loading import load_run, workbench
+from tests.atlas_results import NOON, TARGET, dns_error, dns_result, ping_result, place
 from tests.conftest import EXAMPLE_SERVICE
 
 LIGHT_KM_PER_MS = 299_792.458 / 1.52 / 2 / 1000
-BER, LON = "ber1.example-dns.net", "lon1.example-dns.net"
+FRA, BER, LON = (f"{code}1.example-dns.net" for code in ("fra", "ber", "lon"))
 
 
 def only_target(numbers: dict[str, Any]) -> dict[str, Any]:
@@ -140,8 +146,38 @@ def test_observed_sites_are_those_seen_answering(import_lines: Callable[..., Run
     run = import_lines(dns_result(1, BER), dns_result(2, LON), probes=[place(1), place(2)])
     listed = only_target(workflow.show(run))
     observed = only_target(workflow.show(run, site_set=SiteSet.OBSERVED))
-    assert (listed["site_set"], listed["closest_hit"]) == ({"kind": "listed", "sites": 5}, 0.0)
-    assert (observed["site_set"], observed["closest_hit"]) == ({"kind": "observed", "sites": 2}, 0.5)
+    unknown = {"as_of": None}
+    assert (listed["site_set"], listed["closest_hit"]) == ({"kind": "listed", "sites": 5, "placed": 5} | unknown, 0.0)
+    assert (observed["site_set"], observed["closest_hit"]) == (
+        {"kind": "observed", "sites": 2, "placed": 2} | unknown,
+        0.5,
+    )
+
+
+def test_sites_without_a_place_are_counted_apart_and_the_list_has_its_day(
+    import_lines: Callable[..., Run], tmp_path: Path
+) -> None:
+    text = EXAMPLE_SERVICE.read_text()
+    text = text.replace("sites = [", 'sites = [\n  { code = "xxx", town = "Nowhere", country = "DE" },')
+    text += """
+[[sources]]
+of = "sites"
+text = "an older list"
+date = 2024-02-01
+[[sources]]
+of = "addresses, sites"
+text = "our list"
+date = 2025-03-04
+[[sources]]
+of = "patterns"
+text = "our servers"
+date = 2026-01-01
+"""
+    (tmp_path / "own.toml").write_text(text)
+    run = import_lines(dns_result(1), service=str(tmp_path / "own.toml"), probes=[place(1)])
+    assert only_target(workflow.show(run))["site_set"] == {
+        "kind": "listed", "sites": 6, "placed": 5, "as_of": "2025-03-04",
+    }  # fmt: skip
 
 
 def test_a_window_counts_only_what_lies_in_it(import_lines: Callable[..., Run]) -> None:
@@ -244,34 +280,191 @@ def intercepted(import_lines: Callable[..., Run]) -> Run:
     )
 
 
+NOBODY: dict[str, Any] = {"vantage_points": 0, "by_country": [], "by_asn": [], "identities": []}
+
+
 def test_interception_is_counted_by_rule_and_network(intercepted: Run) -> None:
+    # Vantage point 4, in AS64501, heard of Singapore too early: perhaps it is not where it says.
     assert only_target(workflow.show(intercepted))["interception"] == {
-        "vantage_points": 4,
-        "by_rule": {
-            "empty-where-it-answers": 1,
-            "error-where-it-answers": 1,
-            "light-own-packet": 1,
-            "no-pattern-matches": 1,
-        },
+        "vantage_points": 3,
+        "by_rule": {"empty-where-it-answers": 1, "error-where-it-answers": 1, "no-pattern-matches": 1},
         "by_country": [
-            {"country": "NL", "vantage_points": 3, "of": 3},
+            {"country": "NL", "vantage_points": 2, "of": 3},
             {"country": "DE", "vantage_points": 1, "of": 2},
         ],
         "by_asn": [
-            {"asn": 64_501, "vantage_points": 2, "of": 2},
             {"asn": 64_500, "vantage_points": 1, "of": 3},
+            {"asn": 64_501, "vantage_points": 1, "of": 2},
             {"asn": 64_502, "vantage_points": 1, "of": 1},
+        ],
+        "partly": NOBODY,
+        "faster_than_light": {"vantage_points": 1},
+    }
+
+
+def test_a_box_that_is_faster_than_pings_intercepts(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(dns_result(1, "sin1.example-dns.net", rtt_ms=5.0), ping_result(1, 170.0), probes=[place(1)])
+    found = only_target(workflow.show(run))["interception"]
+    assert found["by_rule"] == {"faster-than-ping": 1}
+    assert (found["vantage_points"], found["faster_than_light"]) == (1, {"vantage_points": 0})
+
+
+@pytest.fixture
+def hijacked(import_lines: Callable[..., Run]) -> Run:
+    """Return a run in which somebody else answers three of five vantage points now and then, and one alone."""
+    hijacker, also = "ns1.hijacker.example", "ns2.hijacker.example"
+    return import_lines(
+        *(dns_result(probe, timestamp=NOON + second) for probe in (1, 2, 3, 4) for second in range(3)),
+        dns_result(1, hijacker, timestamp=NOON + 60),
+        dns_result(1, hijacker, timestamp=NOON + 120),
+        dns_result(1, also, timestamp=NOON + 90),
+        dns_result(2, hijacker, timestamp=NOON + 30),
+        dns_result(3, None, rcode="REFUSED", timestamp=NOON + 45),
+        # The service promises no answer to this one, so it is nobody's fault.
+        dns_result(4, None, rcode="REFUSED", query="id.server", timestamp=NOON + 50),
+        dns_result(5, hijacker, timestamp=NOON + 10),
+        probes=[place(1), place(2), place(3, country="NL", asn_v4=64_501), place(4), place(5)],
+    )
+
+
+def test_who_is_answered_by_somebody_else_now_and_then_is_counted_apart(hijacked: Run) -> None:
+    target = only_target(workflow.show(hijacked))
+    assert target["vantage_points"]["verdicts"] == {"ok": 4, "intercepted-foreign-identity": 1}
+    assert target["interception"]["vantage_points"] == 1
+    assert target["interception"]["partly"] == {
+        "vantage_points": 3,
+        "by_country": [
+            {"country": "DE", "vantage_points": 2, "of": 4},
+            {"country": "NL", "vantage_points": 1, "of": 1},
+        ],
+        "by_asn": [
+            {"asn": 64_500, "vantage_points": 2, "of": 4},
+            {"asn": 64_501, "vantage_points": 1, "of": 1},
+        ],
+        "identities": [
+            {
+                "text": "ns1.hijacker.example", "rcode": None, "answers": 3, "vantage_points": 2,
+                "first_at": "2026-11-01T12:00:30Z", "last_at": "2026-11-01T12:02:00Z",
+            },
+            {
+                "text": "ns2.hijacker.example", "rcode": None, "answers": 1, "vantage_points": 1,
+                "first_at": "2026-11-01T12:01:30Z", "last_at": "2026-11-01T12:01:30Z",
+            },
+            {
+                "text": None, "rcode": "REFUSED", "answers": 1, "vantage_points": 1,
+                "first_at": "2026-11-01T12:00:45Z", "last_at": "2026-11-01T12:00:45Z",
+            },
+        ],
+    }  # fmt: skip
+    # Whoever got them: vantage point 5 as well.
+    assert target["foreign_identities"] == [
+        {"text": "ns1.hijacker.example", "answers": 4},
+        {"text": "ns2.hijacker.example", "answers": 1},
+    ]
+
+
+def test_a_window_before_the_hijack_knows_nothing_of_it(hijacked: Run) -> None:
+    target = only_target(workflow.show(hijacked, Window(end=float(NOON + 5))))
+    assert (target["interception"]["partly"], target["foreign_identities"]) == (NOBODY, [])
+
+
+def test_who_is_answered_by_somebody_else_now_and_then_is_listed_among_the_ok(hijacked: Run) -> None:
+    groups = {group["key"]: group for group in only_target(workflow.show(hijacked, by=Grouping.VERDICT))["groups"]}
+    assert groups["ok"]["vantage_points"] == 4
+    assert [(entry["vantage"], entry["identity"], entry["others"]) for entry in groups["ok"]["listed"]] == [
+        (
+            "atlas:1", FRA,
+            {"text": "ns1.hijacker.example", "rcode": None, "answers": 3, "first_at": "2026-11-01T12:01:00Z"},
+        ),
+        (
+            "atlas:2", FRA,
+            {"text": "ns1.hijacker.example", "rcode": None, "answers": 1, "first_at": "2026-11-01T12:00:30Z"},
+        ),
+        ("atlas:3", FRA, {"text": None, "rcode": "REFUSED", "answers": 1, "first_at": "2026-11-01T12:00:45Z"}),
+    ]  # fmt: skip
+    assert groups["intercepted-foreign-identity"]["listed"][0]["others"] is None
+
+
+def test_one_change_is_counted_apart_from_flapping(import_lines: Callable[..., Run]) -> None:
+    def seen(probe: int, *names: str) -> list[dict[str, Any]]:
+        return [dns_result(probe, name, timestamp=NOON + second) for second, name in enumerate(names)]
+
+    run = import_lines(
+        *seen(1, FRA, FRA, BER, BER),
+        *seen(2, LON, BER, BER),
+        *seen(3, FRA, BER, FRA),
+        *seen(4, FRA, BER, BER, BER),
+        *seen(5, FRA, FRA),
+    )
+    assert only_target(workflow.show(run))["flips"] == {
+        "vantage_points": 5,
+        "flapping": 4,
+        "flips": 5,
+        "changed_once": 3,
+        "changes": [
+            {"from": "fra", "to": "ber", "vantage_points": 2},
+            {"from": "lon", "to": "ber", "vantage_points": 1},
         ],
     }
 
 
+def by_verdict(run: Run, window: Window, *asked: str) -> dict[str, Any]:
+    """Return the numbers of a run whose platform knows who was asked."""
+    services, targets = run.header.services, run.header.targets
+    with workbench() as (con, _):
+        load_run(con, run, Window(), services)
+        assign(con, services, targets, [window], asked=[(vantage, TARGET) for vantage in asked])
+        return only_target(measure(con, services, targets, window, by=Grouping.VERDICT))
+
+
+def test_who_never_reported_is_a_group_without_shares(import_lines: Callable[..., Run]) -> None:
+    later = dns_result(7, timestamp=NOON + 600)
+    run = import_lines(dns_result(1), later, probes=[place(1), place(7, country="NL", asn_v4=64_501)])
+    target = by_verdict(run, Window(start=float(NOON), end=float(NOON + 300)), "atlas:1", "atlas:7")
+    assert target["vantage_points"]["total"] == 1
+    ok, silent = target["groups"]
+    assert (ok["key"], ok["vantage_points"], ok["listed"]) == ("ok", 1, [])
+    listed = silent.pop("listed")
+    assert silent == {
+        "key": "no-result",
+        "vantage_points": 1,
+        "assigned": 0,
+        "shares": {},
+        "shares_assigned": {},
+        "rtt_ms": {"p25": None, "p50": None, "p75": None, "p90": None},
+    }
+    assert [(entry["vantage"], entry["country"], entry["asn"], entry["rule"]) for entry in listed] == [
+        ("atlas:7", "NL", 64_501, "asked-never-reported")
+    ]
+
+
+def test_nobody_may_have_reported(import_lines: Callable[..., Run]) -> None:
+    target = by_verdict(import_lines(dns_result(1)), Window(start=NOON - 60.0, end=NOON - 30.0), "atlas:1")
+    assert [(group["key"], len(group["listed"])) for group in target["groups"]] == [("no-result", 1)]
+
+
+def test_what_came_most_often_without_an_identity_is_listed(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(
+        dns_result(1, None),
+        dns_result(1, None, timestamp=NOON + 1),
+        dns_result(1, None, rcode="REFUSED", timestamp=NOON + 2),
+        dns_result(2, ""),
+    )
+    (group,) = only_target(workflow.show(run, by=Grouping.VERDICT))["groups"]
+    assert group["key"] == "intercepted-empty"
+    assert [(entry["vantage"], entry["rcode"]) for entry in group["listed"]] == [
+        ("atlas:1", "NOERROR"),
+        ("atlas:2", "NOERROR"),
+    ]
+
+
 def test_who_has_another_verdict_than_ok_is_listed(intercepted: Run) -> None:
     groups = {group["key"]: group for group in only_target(workflow.show(intercepted, by=Grouping.VERDICT))["groups"]}
-    assert "listed" not in groups["ok"]
+    assert groups["ok"]["listed"] == []
     assert groups["intercepted-error"]["listed"] == [
         {
             "vantage": "atlas:2", "country": "NL", "asn": 64_502, "rule": "error-where-it-answers", "identity": None,
-            "rcode": "REFUSED", "site": None, "distance_km": None, "rtt_ms_min": 7.0,
+            "rcode": "REFUSED", "site": None, "distance_km": None, "rtt_ms_min": 7.0, "others": None,
         }
     ]  # fmt: skip
     (foreign,) = groups["intercepted-foreign-identity"]["listed"]
@@ -286,8 +479,20 @@ def test_who_has_another_verdict_than_ok_is_listed(intercepted: Run) -> None:
 
 
 def test_listed_are_as_many_as_the_group_has(sample: dict[str, Run]) -> None:
-    groups = only_target(workflow.show(sample["before"], by=Grouping.VERDICT))["groups"]
-    assert len(groups) > 3
-    for group in groups:
-        assert ("listed" in group) == (group["key"] != "ok")
-        assert len(group.get("listed", [])) in {0, group["vantage_points"]}
+    target = only_target(workflow.show(sample["before"], by=Grouping.VERDICT))
+    assert len(target["groups"]) > 3
+    for group in target["groups"]:
+        partly = sum(entry["others"] is not None for entry in group["listed"])
+        assert len(group["listed"]) == (partly if group["key"] == "ok" else group["vantage_points"])
+    listed = [entry for group in target["groups"] for entry in group["listed"]]
+    placed = target["interception"]["partly"]["vantage_points"]
+    assert sum(entry["others"] is not None for entry in listed) == placed
+
+
+def test_numbers_of_an_earlier_version_are_named_and_not_shown(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(dns_result(1))
+    stored = json.loads((run.path / "metrics.json").read_text())
+    del stored["targets"][0]["foreign_identities"]
+    (run.path / "metrics.json").write_text(json.dumps(stored))
+    with pytest.raises(InvalidRun, match=r"written by an earlier version: `catchment derive .*` rebuilds it"):
+        workflow.show(run)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catchment import store, workflow
 from catchment.campaign import load_campaign
@@ -86,7 +90,7 @@ def test_a_run_on_the_sandbox_has_the_names_of_its_routers_without_any_dns(
     assert any(stored(measured).values())
     lines = [json.loads(line) for line in (measured.path / "hop_names.ndjson").read_text().splitlines()]
     assert {line["resolved_at"] for line in lines} == {"2026-11-21T12:00:00Z"}
-    assert [line["address"] for line in lines] == sorted(hops(measured))
+    assert sorted(line["address"] for line in lines) == sorted(hops(measured))
 
 
 @pytest.mark.parametrize(
@@ -215,12 +219,53 @@ def test_of_whom_the_dns_could_not_tell_another_try_may(import_lines: Callable[.
 def test_a_resolver_that_never_tells_anything_is_given_up(
     import_lines: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(naming_hops, "_BATCH", 2)
+    monkeypatch.setattr(naming_hops, "_FIRST", 2)
+    monkeypatch.setattr(naming_hops, "_BATCH", 3)
     measured = import_lines(*traces(*(f"193.0.0.{host}" for host in range(1, 10))))
     with answering(pointers({}, otherwise="REFUSED")) as server:
         (warning,) = resolve(measured, server.address)
         assert len(set(server.asked)) == 2
     assert "tells nothing of 9 of 9 routers" in warning
+
+
+def test_a_dead_resolver_is_known_within_one_time_out(import_lines: Callable[..., Run]) -> None:
+    measured = import_lines(*traces(*(f"193.0.{host // 200}.{host % 200}" for host in range(600))))
+    told: list[str] = []
+    with answering(pointers({}, otherwise=None)) as server:
+        environ = {RESOLVER: server.address}
+        done = workflow.derive_with_names(measured.path, environ=environ, say=told.append)
+        # 20 names are asked for side by side, each again while there is time.
+        assert len(set(server.asked)) == 20
+    assert told == ["asking the DNS for the names of 600 routers"]
+    assert any("tells nothing of 600 of 600 routers" in warning for warning in done.warnings)
+
+
+def test_a_zone_that_is_lame_does_not_make_a_resolver_dead(import_lines: Callable[..., Run]) -> None:
+    lame, well = [f"193.0.0.{host}" for host in range(40)], [f"193.0.1.{host}" for host in range(4)]
+    measured = import_lines(*traces(*lame, *well))
+    with answering(pointers({address: ["a.example."] for address in well}, otherwise="SERVFAIL")) as server:
+        (warning,) = resolve(measured, server.address)
+    assert dict(store.read_hop_names(measured.path)) == dict.fromkeys(well, "a.example")
+    assert "tells nothing of 40 of 44 routers" in warning
+
+
+@given(total=st.integers(1, 700), first=st.integers(1, 30), batch=st.integers(1, 250))
+def test_every_router_is_asked_about_once_and_the_first_batch_is_small(total: int, first: int, batch: int) -> None:
+    asked: list[list[str]] = []
+
+    def ask(addresses: Sequence[str], _: object) -> dict[str, str | None]:
+        asked.append(list(addresses))
+        return dict.fromkeys(addresses)
+
+    addresses = [f"10.0.{number // 256}.{number % 256}" for number in range(total)]
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
+        for name, size in (("_FIRST", first), ("_BATCH", batch)):
+            patched.setattr(naming_hops, name, size)
+        lacking = naming_hops._ask_all(Path(folder), addresses, ask, lambda: NOON, lambda *_: None)
+    assert lacking == 0
+    assert sorted(chain.from_iterable(asked)) == sorted(addresses)
+    assert 1 <= len(asked[0]) <= first
+    assert all(1 <= len(some) <= batch for some in asked[1:])
 
 
 @pytest.mark.parametrize("resolver", ["127.0.0.1:9", "nonsense"])
@@ -257,8 +302,8 @@ def test_the_command_derive_asks_for_names_if_told_to(
     measured = import_lines(*traces(AMSTERDAM))
     with answering(pointers(KNOWN)) as server:
         plain = catchment("derive", measured.path, "--json", **{RESOLVER: server.address})
-        assert (plain.returncode, server.asked) == (0, [])
+        assert (plain.returncode, plain.stderr, server.asked) == (0, "", [])
         done = catchment("derive", measured.path, "--resolve", "--json", **{RESOLVER: server.address})
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "asking the DNS for the names of 1 routers\n")
     assert json.loads(done.stdout)["targets"][0]["target"] == TARGET
     assert store.read_hop_names(measured.path) == [(AMSTERDAM, "ae1.cr2.ams3.example")]

@@ -1,5 +1,6 @@
 """The bundled services of public resolvers and of operators of TLD name servers."""
 
+import re
 from collections import Counter
 from functools import cache
 
@@ -9,7 +10,7 @@ from catchment.assign.identity import Identified, identify
 from catchment.geo import arc_km
 from catchment.model import Outcome, Service
 from catchment.places import town_key
-from catchment.services import bundled_service, service_names
+from catchment.services import bundled_file, bundled_service, service_names
 
 RESOLVERS = ["cleanbrowsing", "cloudflare-dns", "google-dns", "opendns", "quad9", "ultradns"]
 AUTHORITIES = [
@@ -47,6 +48,9 @@ SEEN = [
     ("opendns", "m41.fra", "Frankfurt", "DE"),
     ("opendns", "r3.yyz", "Toronto", "CA"),
     ("opendns", "server r3.yyz", "Toronto", "CA"),
+    ("opendns", "m1.ash1", "Ashburn", "US"),  # IATA: Nashua
+    ("opendns", "r2.wrw1", "Warsaw", "PL"),  # IATA: Warrawagine in Australia
+    ("opendns", "r2.mum1", "Mumbai", "IN"),  # airportsdata: on the Maldives
     ("ultradns", "rcrsv4.cator1.ultradns", "Toronto", "CA"),
     ("cleanbrowsing", "CleanBrowsing v1.6a - dns-edge-canada-toronto3", "Toronto", "CA"),
     ("sidn", "eqx-am-ns01-128214", "Amsterdam", "NL"),
@@ -127,6 +131,9 @@ OWN_BUT_NOWHERE = [
     ("nic-at", "ns2e"),
     ("nic-at", "d2"),
     ("cira", "PDC1"),
+    *(("opendns", f"r1.{word}") for word in ("lan", "dns", "isp", "box", "kna1", "nas", "www")),
+    *(("be-y", f"dns1.{word}1") for word in ("cache", "delta", "basic", "delhi")),
+    ("google-dns", "gpdns-lan"),
     ("ultradns", "rcrsv1.usash1.ultradns"),  # UN/LOCODE: Nashua, though Ashburn is as likely
     ("cleanbrowsing", "CleanBrowsing v1.6a - dns-edge-atlantis-poseidonis1"),
 ]
@@ -134,7 +141,7 @@ OWN_BUT_NOWHERE = [
 STRANGERS = [
     *("dns1", "DNS1", "ns1", "eero", "localhost.localdomain", "cadmium.la.net.ua", "nomi83.percipientnetworks.com"),
     *("unbound 1.19.2", "dnsmasq-2.89", "resolver.lan", "Ficora", "NORM 001999-20D893", "b4-lax", "s1.invalid", "web1"),
-    *("lima", "sofa", "mars", "resolver1", "pdns", "fw1.fra", "ns.ams.example"),
+    *("lima", "sofa", "mars", "resolver1", "pdns", "fw1.fra", "r1.gw1", "r1.home", "ns.ams.example"),
     *(
         "LHR\n",
         "evil.lhr",
@@ -209,10 +216,10 @@ def test_no_two_bundled_services_share_an_address() -> None:
 
 
 def test_four_letters_with_a_q_are_quad9s_own_and_three_are_an_airport() -> None:
-    airport, own = one("quad9", "res1.qpg.rrdns.pch.net").site, one("quad9", "res1.qpgx1.rrdns.pch.net").site
+    airport, own = one("quad9", "res1.qpg.rrdns.pch.net").site, one("quad9", "res1.qprg1.rrdns.pch.net").site
     assert airport is not None
     assert own is not None
-    assert (airport.country, own.country) == ("SG", "FR")  # QPG is Paya Lebar, PGX Périgueux
+    assert (airport.country, own.country) == ("SG", "CZ")  # QPG is Paya Lebar, PRG Prague
 
 
 def test_a_service_promises_no_query_that_it_refuses() -> None:
@@ -222,6 +229,62 @@ def test_a_service_promises_no_query_that_it_refuses() -> None:
     }
     assert set(service("cz-nic").answers) == {"nsid"}
     assert all(set(service(name).answers) <= {"nsid", "id.server", "hostname.bind"} for name in OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"), [("opendns", "r1.fra"), ("google-dns", "gpdns-ams"), ("be-y", "dns1.defra1")]
+)
+def test_a_resolver_that_refuses_chaos_queries_names_itself_in_nsid_alone(name: str, identity: str) -> None:
+    outcomes = {source: identify(service(name), [identity], source)[0].outcome for source in ("nsid", "hostname.bind")}
+    assert outcomes == {"nsid": Outcome.IDENTIFIED, "hostname.bind": Outcome.FOREIGN}
+    assert identify(service(name), [identity], "id.server")[0].outcome is Outcome.FOREIGN
+
+
+def test_promises_known_from_recent_sources_are_dated() -> None:
+    undated = {name for name in OPERATORS if service(name).answers and service(name).answers_since is None}
+    assert undated == set()
+    assert str(service("quad9").answers_since) == "2017-11-16"  # their launch
+    assert str(service("cloudflare-dns").answers_since) == "2018-04-01"
+    assert {service(f"{letter}-root").answers_since for letter in "abcdefghijklm"} == {None}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_head_promises_no_sites_that_own_codes_cannot_open(name: str) -> None:
+    head = bundled_file(name).read_text(encoding="utf-8").partition("name =")[0].replace("\n# ", " ")
+    if service(name).open_list and {pattern.codes for pattern in service(name).patterns} == {"own"}:
+        assert re.search("stays? unknown", head)
+
+
+@pytest.mark.parametrize(
+    ("code", "town", "latitude", "longitude"),
+    [
+        # Towns whose code is that of another town's airport; places of towns by GeoNames.
+        ("xiy", "Baoji", 34.37, 107.24),
+        ("khn", "Xinyu", 27.80, 114.93),
+        ("sjw", "Hengshui", 37.73, 115.70),
+        ("tyn", "Yangquan", 37.86, 113.56),
+        ("jxg", "Jiaxing", 30.75, 120.75),
+    ],
+)
+def test_cloudflare_s_chinese_sites_are_where_their_towns_are(
+    code: str, town: str, latitude: float, longitude: float
+) -> None:
+    site = one("cloudflare-ns", code).site
+    assert site is not None
+    assert site.town == town
+    assert site.latitude is not None
+    assert site.longitude is not None
+    assert arc_km(site.latitude, site.longitude, latitude, longitude) < 15
+
+
+def test_xi_an_is_not_baoji() -> None:
+    assert one("cloudflare-ns", "SIA").site is None
+
+
+@pytest.mark.parametrize("name", ["cloudflare-ns", "cloudflare-dns"])
+@pytest.mark.parametrize("identity", ["dns", "DNS", "dns01"])
+def test_dns_is_no_airport_of_cloudflare_s(name: str, identity: str) -> None:
+    assert one(name, identity).outcome is Outcome.FOREIGN
 
 
 def test_a_list_that_nobody_publishes_in_full_is_open() -> None:

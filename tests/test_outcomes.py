@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from catchment.campaign import service_to_toml
+from catchment.model import Address, Pattern, Service
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_result, place
+from tests.atlas_results import NOON, TARGET, dns_result, place
 
 Import = Callable[..., Run]
 FRA, BER, FOREIGN = "fra1.example-dns.net", "ber1.example-dns.net", "resolver.isp.example"
@@ -67,3 +71,67 @@ def test_answers_in_the_right_class_beat_fewer_in_the_wrong_one(import_lines: Im
     answers = [dns_result(1, FRA, timestamp=NOON + turn) for turn in range(2)]
     found = row(import_lines(*answers, dns_result(1, FRA, answer_class="IN", timestamp=NOON + 9)))
     assert (found["verdict"], found["identified"], found["foreign_identity"]) == ("ok", 2, 1)
+
+
+DAY = datetime.datetime.fromtimestamp(NOON, datetime.UTC).date()
+PATTERN = r"^(?P<site>[a-z]{3})\d\.own\.example$"
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that writes a service file."""
+
+    def write(pattern: Pattern, since: datetime.date | None = None) -> str:
+        service = Service(
+            name="own",
+            operator="we",
+            addresses=(Address(address=TARGET),),
+            answers=("hostname.bind",),
+            answers_since=since,
+            patterns=(pattern,),
+            open_list=True,
+        )
+        file = tmp_path / "own.toml"
+        file.write_text(service_to_toml(service), encoding="utf-8")
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [(None, "intercepted-error"), (0, "intercepted-error"), (-1, "intercepted-error"), (1, "no-identity")],
+)
+def test_a_promise_accuses_nobody_before_the_day_since_which_it_is_known(
+    import_lines: Import, own_service: Callable[..., str], days: int | None, verdict: str
+) -> None:
+    since = None if days is None else DAY + datetime.timedelta(days=days)
+    service = own_service(Pattern(regex=PATTERN, codes="iata"), since)
+    found = row(import_lines(dns_result(1, None, rcode="REFUSED"), service=service))
+    assert (found["verdict"], found["errors"]) == (verdict, 1)
+
+
+def test_a_window_that_begins_before_a_promise_is_not_judged_by_it(
+    import_lines: Import, own_service: Callable[..., str]
+) -> None:
+    answers = [dns_result(1, None, timestamp=NOON + turn * 86_400) for turn in range(3)]
+    service = own_service(Pattern(regex=PATTERN, codes="iata"), DAY + datetime.timedelta(days=1))
+    found = row(import_lines(*answers, service=service))
+    assert (found["verdict"], found["empty"]) == ("no-identity", 3)
+
+
+def test_one_text_is_the_service_s_own_in_nsid_and_somebody_else_s_elsewhere(
+    import_lines: Import, own_service: Callable[..., str]
+) -> None:
+    service = own_service(Pattern(regex=PATTERN, codes="iata", of=("nsid",)))
+    text = "fra1.own.example"
+    found = row(import_lines(dns_result(1, text), service=service))
+    assert (found["verdict"], found["rule"]) == ("intercepted-foreign-identity", "no-pattern-matches")
+    found = row(import_lines(dns_result(1, text, nsid=text.encode()), service=service))
+    assert (found["verdict"], found["site"], found["witnesses_disagree"]) == ("ok", "fra", 1)
+
+
+def test_a_query_that_only_a_pattern_names_is_read(import_lines: Import, own_service: Callable[..., str]) -> None:
+    service = own_service(Pattern(regex=PATTERN, codes="iata", of=("where.own.example",)))
+    found = row(import_lines(dns_result(1, "fra1.own.example", query="where.own.example"), service=service))
+    assert (found["verdict"], found["site"]) == ("ok", "fra")

@@ -6,13 +6,14 @@ import tomllib
 from pathlib import Path
 
 import airportsdata
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catchment import places
 from catchment.geo import CONTINENT_OF, arc_km
-from catchment.places import iata_place, main_airport, town_key, unlocode_place
+from catchment.places import iata_place, is_hub, main_airport, town_key, unlocode_place
 
 FOLDER = Path(places.__file__).parent
 
@@ -96,8 +97,71 @@ def test_unlocode_is_loaded_late_and_quickly() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "latitude", "longitude"),
+    [
+        ("asppg", -14.28, -170.70),  # in UN/LOCODE north of the equator
+        ("irhdr", 27.16, 56.17),  # 3,480 km away in UN/LOCODE
+        ("cnaku", 41.17, 80.26),
+        ("fotor", 62.01, -6.77),  # 2,900 km away
+    ],
+)
+def test_a_town_that_unlocode_puts_elsewhere_is_at_its_airport(code: str, latitude: float, longitude: float) -> None:
+    assert away_km(code, latitude, longitude) < 30
+
+
+# Their coordinates in UN/LOCODE have a wrong sign, or are 0 and 0.
+@pytest.mark.parametrize("code", ["lkhet", "svsso", "czklm", "gbwsg", "inrar"])
+def test_a_place_far_from_its_country_is_left_out(code: str) -> None:
+    assert unlocode_place(code) is None
+
+
+def test_every_place_of_unlocode_is_near_an_airport_of_its_country_or_in_an_empty_one() -> None:
+    airports: dict[str, list[tuple[float, float]]] = {}
+    for code in airportsdata.load("IATA"):
+        airport = iata_place(code)
+        assert airport is not None
+        airports.setdefault(airport.country, []).append((airport.latitude, airport.longitude))
+    with np.load(FOLDER / "unlocode.npz") as stored:
+        columns = [stored[name].tolist() for name in ("codes", "latitude_minutes", "longitude_minutes")]
+    for code, latitude, longitude in list(zip(*columns, strict=True))[::97]:
+        country = code[:2].decode()
+        if country in airports and country not in {"AQ", "FM", "MH", "PF", "RU"}:
+            at = latitude / 60, longitude / 60
+            assert min(arc_km(*at, *airport) for airport in airports[country]) < 401, code
+
+
+@pytest.mark.parametrize(
+    "code", ["fra", "FRA", "lon", "lhr", "bre", "qls", "defra", "de-fra", "gblon", "usplz", "czxuy"]
+)
+def test_a_place_where_operators_have_servers_is_a_hub(code: str) -> None:
+    assert is_hub(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("lan", "dns", "isp", "box", "nas", "sip", "com", "web", "www", "", "f\0a"),  # most are airports
+        *("cache", "delta", "basic", "delhi", "cable", "atlas", "zzzzz", "nl--a", "nlams\n"),  # most are in UN/LOCODE
+    ],
+)
+def test_a_word_is_no_hub(code: str) -> None:
+    assert not is_hub(code)
+
+
+def test_every_hub_is_an_airport_or_a_town() -> None:
+    codes = str(table("airports.toml")["hubs"]["codes"]).split()
+    assert codes == sorted(set(codes))
+    assert [code for code in codes if iata_place(code) is None] == []
+
+
+@pytest.mark.parametrize(
     ("code", "town", "country"),
     [
+        ("nyo", "Nyköping", "SE"),  # "Stockholm / Nykoping", 90 km away
+        ("vst", "Västerås", "SE"),
+        ("rfd", "Rockford", "US"),  # "Chicago/Rockford", 100 km away
+        ("gtr", "Columbus, Mississippi", "US"),  # "Columbus/W Point/Starkville"; there are five more Columbus
+        ("cmh", "Columbus", "US"),  # the one with an international airport
         ("ams", "Amsterdam", "NL"),
         ("AMS", "Amsterdam", "NL"),
         ("lon", "London", "GB"),
@@ -190,6 +254,16 @@ def test_the_airports_of_a_town_are_near_each_other_and_have_one_code() -> None:
         ("TD", ("N'Djamena", "Ndjamena", "N Djamena")),
         ("TR", ("Istanbul", "İstanbul", "Arnavutköy, Istanbul")),
         ("BO", ("La Paz", "La Paz / El Alto")),
+        ("HK", ("Hong Kong", "Hongkong")),
+        ("CO", ("Bogotá", "Bogota", "Bogotá D.C.", "Bogotá, D.C.", "Bogota DC")),
+        ("RU", ("Saint Petersburg", "Sankt Petersburg", "Sankt-Peterburg", "St Petersburg", "St. Petersburg")),
+        ("RU", ("Nizhny Novgorod", "Nizhni Novgorod", "Nizhniy Novgorod")),
+        ("DE", ("Frankfurt", "Frankfurt a.M.", "Frankfurt a. M.", "Frankfurt a. Main", "Frankfurt (Main)")),
+        ("DE", ("Frankfurt (Oder)", "Frankfurt/Oder", "Frankfurt an der Oder")),
+        ("DE", ("Saarbrücken", "Saarbruecken", "Saarbrucken")),
+        ("US", ("Fort Lauderdale", "Ft. Lauderdale", "Ft Lauderdale", "Fort Lauderdale, FL")),
+        ("MY", ("Kota Bharu", "Kota Baharu")),
+        ("CY", ("Nicosia", "Lefkosa", "Lefkoşa", "Lefkosia")),
     ],
 )
 def test_names_of_one_town_agree(country: str, names: tuple[str, ...]) -> None:
@@ -205,6 +279,9 @@ def test_names_of_one_town_agree(country: str, names: tuple[str, ...]) -> None:
         ("LU", ("Luxembourg", "Bettembourg", "Kirchberg")),
         ("JP", ("東京", "大阪")),
         ("AM", ("Yerevan", "Abovyan")),
+        ("DE", ("Frankfurt am Main", "Frankfurt (Oder)")),
+        ("SE", ("Stockholm", "Stockholm / Nykoping", "Stockholm / Vasteras")),
+        ("US", ("Chicago", "Chicago/Rockford")),
     ],
 )
 def test_neighbouring_towns_stay_apart(country: str, names: tuple[str, ...]) -> None:

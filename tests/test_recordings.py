@@ -52,7 +52,7 @@ def test_cloudflare_in_africa_on_the_first_day(cloudflare: dict[str, Run]) -> No
     numbers = workflow.show(cloudflare["21"])
     assert numbers["input"]["records"] == 2684
     assert numbers["targets"][0]["vantage_points"]["total"] == 119
-    assert numbers["targets"][0]["flips"] == {"vantage_points": 119, "flapping": 4, "flips": 7}
+    assert numbers["targets"][0]["flips"].items() >= {"vantage_points": 119, "flapping": 4, "flips": 7}.items()
 
 
 def test_cloudflare_in_africa_on_the_last_day(cloudflare: dict[str, Run]) -> None:
@@ -60,7 +60,7 @@ def test_cloudflare_in_africa_on_the_last_day(cloudflare: dict[str, Run]) -> Non
     numbers = workflow.show(cloudflare["27"])
     assert numbers["input"]["records"] == 2726
     assert numbers["targets"][0]["vantage_points"]["total"] == 118
-    assert numbers["targets"][0]["flips"] == {"vantage_points": 118, "flapping": 3, "flips": 6}
+    assert numbers["targets"][0]["flips"].items() >= {"vantage_points": 118, "flapping": 3, "flips": 6}.items()
 
 
 def test_johannesburg_lost_africa_in_between(cloudflare: dict[str, Run]) -> None:

@@ -148,6 +148,8 @@ def test_the_files_are_what_the_lists_make_of_them(recordings: Path) -> None:
         ("a", "nnn1-lon8", "gb-lon"),
         ("a", "a.r.lon8.gblon-0", "gb-lon"),
         ("a", "a21-a.us-qas.root", "us-iad"),
+        ("a", "nnn1-cnbjs-1", "cn-bjs"),
+        ("a", "nnn1-elpek3", "cn-bjs"),
         ("b", "b4-fra", "fra"),
         ("b", "b1-lax", "lax"),
         ("b", "b4", "lax"),
@@ -179,6 +181,7 @@ def test_the_files_are_what_the_lists_make_of_them(recordings: Path) -> None:
         ("j", "rootns-gblon-1d", "gb-lon"),
         ("j", "rootns-lon8", "gb-lon"),
         ("j", "rootns-ams5", "nl-ams"),
+        ("j", "rootns-usind-1", "us-ind"),  # the list calls the town Bloomington, the code Indianapolis
         ("j", "a1.sa--ruh.root", "sa-ruh"),
         ("k", "ns2.nl-ams.k.ripe.net", "nl-ams"),
         ("k", "ns1.fr-par.k.ripe.net", "fr-par"),
@@ -295,6 +298,40 @@ def test_known_errors_of_the_lists_are_corrected() -> None:
     assert sites["AT", "feldkirch"].code == "hoh"
     assert placed("d")["SI", "ljubljana"].country == "SI"
     assert placed("j")["US", "climax"].latitude == pytest.approx(42.2, abs=0.1)  # in Michigan
+
+
+@pytest.mark.parametrize(
+    ("letter", "code", "town", "country"),
+    [
+        ("a", "cn-bjs", "Beijing", "CN"),
+        ("d", "avch", "Altenrhein", "CH"),
+        ("e", "kye", "Tripoli", "LB"),
+        ("e", "sge", "Siegen", "DE"),
+        ("f", "lca", "Larnaca", "CY"),
+        ("f", "llk", "Lankaran", "AZ"),
+    ],
+)
+def test_a_town_that_the_list_mistakes_is_corrected(letter: str, code: str, town: str, country: str) -> None:
+    raw = {site.code: site for site in as_published(letter).sites}
+    assert placed(letter)[town_key(town, country)].code == code
+    assert town_key(raw[code].town, country) != town_key(town, country)
+
+
+def test_a_and_j_root_have_one_beijing() -> None:
+    assert apart_km(placed("a")["CN", "beijing"], placed("j")["CN", "beijing"]) < 1
+
+
+def test_six_letters_have_ipv6_addresses_since_the_day_the_root_zone_had_them() -> None:
+    dates = {
+        letter: {str(entry.since) for entry in bundled_service(f"{letter}-root").addresses if entry.af == 6}
+        for letter in "afhjkm"
+    }
+    assert all("2008-02-04" in found for found in dates.values()), dates
+
+
+@pytest.mark.parametrize("identity", ["b0", "b5", "b9"])
+def test_a_number_that_no_server_of_b_root_had_is_none_of_its(identity: str) -> None:
+    assert one("b", identity).outcome is Outcome.FOREIGN
 
 
 @pytest.mark.parametrize("letter", LETTERS)

@@ -30,9 +30,13 @@ SERVICE = Service(
     name="own",
     operator="we",
     answers=("nsid", "id.server"),
+    answers_since=DAY,
     open_list=True,
     addresses=(Address(address="192.0.2.1"), Address(address="192.0.2.2", until=DAY)),
-    patterns=(Pattern(regex=r"^(?P<site>[a-z]{3})\d+$", codes="iata"), Pattern(regex="^(?P<site>[a-z]+)$", until=DAY)),
+    patterns=(
+        Pattern(regex=r"^(?P<site>[a-z]{3})\d+$", codes="iata", of=("nsid",)),
+        Pattern(regex="^(?P<site>[a-z]+)$", until=DAY),
+    ),
     overrides=(Override(regex="^lab$", site="fra", reason="it's our lab"),),
     measurements=(BuiltIn(id=10301, kind=Kind.DNS, af=4, query="hostname.bind"),),
     sources=(Source(of="sites", text='our "list"', date=DAY),),
@@ -50,13 +54,14 @@ TEXT = r"""# Our service.
 name = "own"
 operator = "we"
 answers = ["nsid", "id.server"]
+answers_since = 2026-11-22
 open_list = true
 addresses = [
   { address = "192.0.2.1" },
   { address = "192.0.2.2", until = 2026-11-22 },
 ]
 patterns = [
-  { regex = '^(?P<site>[a-z]{3})\d+$', codes = "iata" },
+  { regex = '^(?P<site>[a-z]{3})\d+$', codes = "iata", of = ["nsid"] },
   { regex = "^(?P<site>[a-z]+)$", until = 2026-11-22 },
 ]
 overrides = [
@@ -161,6 +166,7 @@ patterns = st.builds(
     Pattern,
     regex=texts.map(lambda text: f"{re.escape(text)}(?P<site>x)"),
     codes=st.sampled_from(["own", "iata", "unlocode"]),
+    of=several,
     until=days,
 )
 services = st.builds(
@@ -171,6 +177,7 @@ services = st.builds(
         tuple
     ),
     answers=several,
+    answers_since=days,
     patterns=st.lists(patterns, max_size=3).map(tuple),
     overrides=st.lists(st.builds(Override, regex=texts.map(re.escape), site=texts, reason=texts), max_size=2).map(
         tuple

@@ -13,7 +13,14 @@ from rich.console import Console
 from catchment import terminal, workflow
 from catchment.campaign import load_service
 from catchment.errors import InvalidFile, UnknownName
-from catchment.services import bundled_file, bundled_service, find_service, known_names, service_names
+from catchment.services import (
+    bundled_file,
+    bundled_service,
+    find_service,
+    known_names,
+    service_names,
+    usable_services,
+)
 from catchment.store import Run
 from tests.atlas_results import dns_result
 from tests.conftest import EXAMPLE_SERVICE, ROOT
@@ -125,6 +132,94 @@ def test_an_import_that_names_no_service_finds_the_own_version(own: Path, import
     run = import_lines(dns_result(1, "fra1", dst_addr="192.0.2.1"), service=None)
     assert [service.operator for service in run.header.services] == ["we"]
     assert run.assignments.project("site").fetchall() == [("fra",)]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "complaint"),
+    [
+        (lambda file: file.write_text("name = "), "not a TOML file"),
+        (lambda file: file.write_text('name = "k-root"'), "is missing"),
+        (lambda file: file.write_text(MINE), "key 'name' is 'mine'"),
+        (lambda file: file.symlink_to("nowhere.toml"), "a link to 'nowhere.toml', where nothing is: mend the link"),
+        (lambda file: file.symlink_to(file.name), "a link to 'k-root.toml', where nothing is"),
+        (lambda file: file.mkdir(), "Is a directory"),
+        (lambda file: file.write_bytes(b"\xff"), "not a TOML file"),
+    ],
+)
+def test_an_own_file_that_cannot_be_used_stops_nobody_else(
+    own: Path, import_lines: Callable[..., Run], break_it: Callable[[Path], None], complaint: str
+) -> None:
+    break_it(own / "k-root.toml")
+    with pytest.raises(InvalidFile) as caught:
+        find_service("k-root")
+    assert complaint in str(caught.value)
+    assert str(caught.value).startswith(str(own / "k-root.toml"))
+    short = {service["name"]: service for service in workflow.list_services(TODAY)}
+    assert short["k-root"]["error"] == str(caught.value)
+    assert (short["k-root"]["sites"], short["k-root"]["origin"]) == (None, str(own / "k-root.toml"))
+    assert {name for name, service in short.items() if service["error"] is not None} == {"k-root"}
+    assert set(short["k-root"]) == set(short["l-root"])
+    text = " ".join(printed(terminal.show_services(list(short.values())), width=300).split())
+    assert "k-root cannot be used" in text
+    assert complaint in text
+    assert "go back: catchment services update k-root --bundled" in text
+    services, (warning,) = usable_services()
+    assert bundled_service("k-root") in services
+    assert warning == f"{caught.value}; until then it is the bundled version"
+    run = import_lines(dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129"), service=None)
+    assert run.assignments.project("site").fetchall() == [("nl-ams",)]
+
+
+def test_an_import_tells_of_an_own_file_that_cannot_be_used(own: Path, catchment: Catchment, tmp_path: Path) -> None:
+    (own / "mine.toml").write_text("name = ")
+    results = tmp_path / "results.ndjson"
+    results.write_text(json.dumps(dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129")))
+    done = catchment("import", results, "--out", tmp_path / "runs" / "one")
+    assert done.returncode == 0
+    assert f"warning: {own / 'mine.toml'}: not a TOML file" in done.stderr
+    assert "until then it is left out" in done.stderr
+    again = catchment("derive", tmp_path / "runs" / "one")
+    assert (again.returncode, "mine.toml" in again.stderr) == (0, False)
+
+
+def test_a_service_of_ones_own_is_found_by_its_address(own: Path, import_lines: Callable[..., Run]) -> None:
+    put(own, "mine", patterns="[{ regex = '^(?P<site>[a-z]{3})1$' }]", answers='["hostname.bind"]')
+    run = import_lines(dns_result(1, "fra1", dst_addr="192.0.2.1"), service=None)
+    assert [service.name for service in run.header.services] == ["mine"]
+    assert run.assignments.project("site").fetchall() == [("fra",)]
+
+
+def test_an_address_that_a_bundled_service_has_is_that_ones(own: Path, import_lines: Callable[..., Run]) -> None:
+    for name in ("aaa", "zzz"):
+        file = put(own, name)
+        file.write_text(file.read_text().replace("192.0.2.1", "193.0.14.129"))
+    run = import_lines(dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129"), service=None)
+    assert [service.name for service in run.header.services] == ["k-root"]
+
+
+PORTLANDS = """
+name = "mine"
+operator = "we"
+addresses = [{{ address = "192.0.2.1" }}]
+sites = [
+  {{ code = "pdx", town = "Portland", country = "US", latitude = 45.52, longitude = -122.68 }},
+  {{ code = "other", town = "Portland, {town}", country = "US"{place} }},
+]
+"""
+
+
+def test_two_towns_of_one_name_are_two_sites_if_they_are_far_from_each_other(own: Path) -> None:
+    file = own / "mine.toml"
+    file.write_text(PORTLANDS.format(town="Maine", place=", latitude = 43.66, longitude = -70.26"))
+    assert [site.code for site in find_service("mine").sites] == ["pdx", "other"]
+    for place in ("", ", latitude = 46.80, longitude = -122.68"):  # 142 km
+        file.write_text(PORTLANDS.format(town="OR", place=place))
+        with pytest.raises(
+            InvalidFile, match="the town 'Portland, OR, US' is there twice, once as 'Portland', in 'pdx'"
+        ):
+            find_service("mine")
+    file.write_text(PORTLANDS.format(town="OR", place=", latitude = 46.90, longitude = -122.68"))  # 153 km
+    assert len(find_service("mine").sites) == 2
 
 
 def test_an_own_file_is_called_as_the_service(own: Path) -> None:

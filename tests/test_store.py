@@ -3,17 +3,31 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import catchment
 from catchment import store
 from catchment.campaign import Campaign, load_campaign
 from catchment.errors import InvalidRun, UnknownName
 from catchment.model import Window
-from catchment.store import Accepted, Run, Stage, find_folder, new_run, split_window, stored_runs, window_between
+from catchment.store import (
+    Accepted,
+    Run,
+    Stage,
+    find_folder,
+    new_run,
+    split_window,
+    stored_campaigns,
+    stored_runs,
+    window_between,
+)
 from tests.conftest import ROOT
 
 
@@ -48,11 +62,54 @@ def test_a_name_leads_to_a_run(root: Path, name: str, run: str) -> None:
     assert find_folder(name, root) == root / "roots" / run
 
 
-@pytest.mark.parametrize("name", ["nothing", "roots~3", "roots~x", "ro*ts", "[a-z]oots"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "roots~3", "roots~x", "roots~²", "ro*ts", "[a-z]oots", "~1", "", "..", ".half.123.partial"]
+)
 def test_a_name_that_leads_nowhere_is_one_line(root: Path, name: str) -> None:
     with pytest.raises(UnknownName) as caught:
         find_folder(name, root)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_too_far_back_is_answered_with_how_many_there_are(root: Path) -> None:
+    with pytest.raises(UnknownName, match=r"'roots' has 3 complete runs, so 'roots~3' .*`catchment runs roots` lists"):
+        find_folder("roots~3", root)
+    with pytest.raises(UnknownName, match=r"'other' has 1 complete run, so 'other~1' names none"):
+        find_folder("other~1", root)
+
+
+def test_a_campaign_whose_runs_are_all_unfinished_has_none_to_name(tmp_path: Path) -> None:
+    begun(tmp_path)
+    with pytest.raises(UnknownName, match=r"has 0 complete runs, .*`catchment runs campaign` lists what is there"):
+        find_folder("campaign", tmp_path)
+
+
+def test_a_misspelt_campaign_is_answered_with_the_nearest(root: Path) -> None:
+    with pytest.raises(UnknownName, match=r"no run or campaign 'rots' in .*: did you mean 'roots'\?$"):
+        find_folder("rots", root)
+
+
+@given(st.text(max_size=12) | st.from_regex(r"(roots|other|\.\.|\*)[~@]?.{0,3}", fullmatch=True))
+def test_whatever_is_named_it_is_a_folder_or_one_problem(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        complete(Path(folder) / "results" / "roots" / "one", "2026-11-01T00:00:00Z")
+        complete(Path(folder) / "outside" / "one", "2026-11-01T00:00:00Z")
+        with suppress(UnknownName):
+            found = find_folder(name, Path(folder) / "results")
+            assert found.name == "one" or set(name) & set("/@")  # a path, or the run is named itself
+        assert stored_campaigns(Path(folder) / "results") == ["roots"]
+
+
+def test_campaigns_are_those_with_a_run_whole_or_not(root: Path) -> None:
+    begun(root)
+    assert stored_campaigns(root) == ["campaign", "other", "roots"]
+    assert stored_campaigns(root / "nowhere") == []
+
+
+def test_a_campaign_whose_name_looks_like_a_pattern_is_found_by_it(root: Path) -> None:
+    path = complete(root / "ro[o]ts*" / "one", "2026-11-01T00:00:00Z")
+    assert stored_runs(root, "ro[o]ts*") == [path]
+    assert find_folder("ro[o]ts*", root) == path
 
 
 def test_a_name_with_a_slash_is_a_path(root: Path) -> None:

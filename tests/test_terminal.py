@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
@@ -13,6 +16,8 @@ from catchment.model import Grouping, Window
 from catchment.schemas import OBSERVATIONS
 from catchment.store import Run
 from catchment.terminal import vantage_points
+from catchment.terminal.interception import tell_interception
+from tests.atlas_results import NOON, dns_result, place
 
 
 def printed(renderable: Any, width: int = 200) -> str:
@@ -102,6 +107,7 @@ def test_all_who_were_intercepted_are_named_with_the_reason(sample: dict[str, Ru
 
 def listing(count: int) -> dict[str, Any]:
     one = {"country": None, "asn": None, "rule": "dns-silent", "identity": None, "rcode": None, "site": None}
+    one["others"] = None
     entries = [{"vantage": f"atlas:{n}", **one, "distance_km": None, "rtt_ms_min": None} for n in range(count)]
     return {"groups": [{"key": "timeout", "listed": entries}]}
 
@@ -127,6 +133,157 @@ def test_what_nobody_can_be_told_of_has_no_column() -> None:
     text = "".join(printed(part) for part in vantage_points.list_vantage_points(listing(1)))
     assert "Vantage point" in text
     assert "Came back" not in text
+
+
+def hijacked(import_lines: Callable[..., Run]) -> Run:
+    """Return a run in which a hijack has begun: two of three vantage points are answered by somebody else as well."""
+    return import_lines(
+        *(dns_result(probe, timestamp=NOON + second) for probe in (1, 2, 3) for second in (0, 1)),
+        dns_result(1, "ns1.hijacker.example", timestamp=NOON + 60),
+        dns_result(2, None, rcode="REFUSED", timestamp=NOON + 30),
+        dns_result(4, "ns1.hijacker.example", timestamp=NOON + 90),
+        probes=[place(probe) for probe in (1, 2, 3, 4)],
+    )
+
+
+def test_a_hijack_under_way_is_told_whatever_is_shown(import_lines: Callable[..., Run]) -> None:
+    run = hijacked(import_lines)
+    for by in (None, Grouping.COUNTRY, Grouping.VERDICT):
+        text = printed(terminal.show_run(workflow.show(run, by=by)))
+        assert "Somebody else answered 1 of 4 vantage points (25.0 %): no-pattern-matches 1." in text
+        assert (
+            "2 more vantage points were now and then answered by somebody else: “ns1.hijacker.example” 1 answer, first "
+            "2026-11-01T12:01:00Z; REFUSED 1 answer, first 2026-11-01T12:00:30Z."
+        ) in text
+        assert "Answers that are not the service's: “ns1.hijacker.example” 2." in text
+    alone = printed(terminal.show_run(workflow.show(run, Window(end=float(NOON + 45)))))
+    assert "1 vantage point was now and then answered by somebody else: REFUSED 1 answer" in alone
+    assert "not the service's" not in alone
+    before = printed(terminal.show_run(workflow.show(run, Window(end=float(NOON + 5)))))
+    assert "omebody else" not in before
+
+
+def test_who_is_answered_by_somebody_else_now_and_then_is_listed_first(import_lines: Callable[..., Run]) -> None:
+    text = printed(terminal.show_run(workflow.show(hijacked(import_lines), by=Grouping.VERDICT)))
+    lines = text.splitlines()
+    title = lines.index("ok, but now and then answered by somebody else: 2 vantage points")
+    assert "First (UTC)" in lines[title + 1]
+    assert [line.split() for line in lines[title + 2 : title + 4]] == [
+        ["atlas:1", "DE", "64500", "fra", "“ns1.hijacker.example”", "1", "2026-11-01T12:01:00"],
+        ["atlas:2", "DE", "64500", "fra", "REFUSED", "1", "2026-11-01T12:00:30"],
+    ]
+    assert lines.index("intercepted-foreign-identity: 1 vantage point") > title
+
+
+def interception(alone: int, partly: int, faster: int) -> str:
+    nobody: dict[str, Any] = {"by_country": [], "by_asn": [], "identities": []}
+    found = nobody | {"vantage_points": alone, "by_rule": {"r": alone}, "partly": nobody | {"vantage_points": partly}}
+    target: dict[str, Any] = {
+        "interception": found | {"faster_than_light": {"vantage_points": faster}},
+        "vantage_points": {"total": 9},
+        "foreign_identities": [{"text": f"x{number}", "answers": 1000} for number in range(7)],
+        "sites": [{}],
+    }
+    return "".join(printed(line) for line in tell_interception(target, with_networks=False))
+
+
+def test_answers_faster_than_light_are_no_interception() -> None:
+    assert interception(0, 0, 1).startswith("1 vantage point had answers faster than light: a box that replays")
+    assert "15 more had answers faster than light: a box that replays answers, or a vantage point that" in interception(
+        2, 0, 15
+    )
+    assert "faster" not in interception(2, 0, 0)
+
+
+def test_of_strange_identities_five_are_named() -> None:
+    text = interception(0, 0, 0)
+    assert text == (
+        "Answers that are not the service's: “x0” 1,000, “x1” 1,000, “x2” 1,000, “x3” 1,000, “x4” 1,000, 2 more.\n"
+    )
+
+
+def changes(once: int, flapping: int, flips: int) -> str:
+    moves = [{"from": "fra", "to": f"s{number}", "vantage_points": 1} for number in range(once)]
+    found = {"changed_once": once, "flapping": flapping, "flips": flips, "changes": moves}
+    return "".join(printed(line) for line in terminal.runs._changes(found))
+
+
+def test_one_change_is_not_flapping() -> None:
+    assert changes(0, 0, 0) == ""
+    assert changes(1, 1, 1) == "1 vantage point changed site once (fra → s0 1).\n"
+    assert changes(2, 4, 6) == (
+        "2 vantage points changed site once (fra → s0 1, fra → s1 1), 2 flap between sites, 4 times in all.\n"
+    )
+    assert changes(0, 1, 2) == "1 vantage point flaps between sites, 2 times in all.\n"
+    assert changes(7, 7, 7).endswith("fra → s4 1, …).\n")
+
+
+def test_a_list_of_sites_newer_than_the_run_is_warned_about(sample: dict[str, Run]) -> None:
+    def shown(as_of: str | None, kind: str = "listed") -> str:
+        numbers = workflow.show(sample["before"])
+        numbers["to"] = "2024-11-02T00:00:00Z"
+        numbers["targets"][0]["site_set"] = {"kind": kind, "sites": 9, "placed": 8, "as_of": as_of}
+        return printed(terminal.show_run(numbers))
+
+    assert "newer" not in shown(None)
+    for as_of, years in (("2025-11-01", None), ("2025-11-02", "1 year:"), ("2035-11-03", "11 years:")):
+        text = shown(as_of)
+        assert f"sites as of {as_of}" in text
+        warned = f"The list of sites is newer than the run by {years} `--sites observed` counts those seen."
+        assert (warned in text) == ("newer" in text) == (years is not None)
+    assert "newer" not in shown("2035-11-03", "observed")
+    assert "reach the nearest of 8 listed sites (" in shown(None)
+
+
+def test_of_many_replies_without_an_identity_the_rare_ones_come_first() -> None:
+    (group,) = listing(30)["groups"]
+    for number, one in enumerate(group["listed"]):
+        one["rcode"] = "REFUSED" if number else "NOERROR"
+    text = "".join(printed(part) for part in vantage_points.list_vantage_points({"groups": [group]}))
+    _, heading, noerror, refused, *_ = (line.split() for line in text.splitlines()[1:])
+    assert heading == ["Came", "back", "Vantage", "points", "Which"]
+    assert noerror == ["NOERROR", "1", "atlas:0"]
+    assert refused[:2] == ["REFUSED", "29"]
+
+
+def test_long_names_break_at_their_hyphens(sample: dict[str, Run]) -> None:
+    for by in (None, Grouping.VERDICT):
+        numbers = workflow.show(sample["before"], by=by)
+        for width in (60, 80):
+            words = [word.rstrip(":") for word in printed(terminal.show_run(numbers), width=width).split()]
+            parts = {"intercepted-foreign-identity", "intercepted-foreign-", "intercepted-", "foreign-identity"}
+            assert parts & set(words)
+            assert not [word for word in words if word.startswith("intercepted-f") and word not in parts]
+
+
+def test_a_name_fits_where_its_longest_part_does() -> None:
+    name = terminal.cells.Name("intercepted-foreign-identity")
+    assert printed(name, width=80).rstrip() == "intercepted-foreign-identity"
+    assert printed(name, width=20).split() == ["intercepted-foreign-", "identity"]
+    assert printed(name, width=19).split() == ["intercepted-", "foreign-identity"]
+    assert printed(name, width=12).split() == ["intercepted-", "foreign-", "identity"]
+
+
+def test_counts_of_one_are_singular(import_lines: Callable[..., Run]) -> None:
+    run = import_lines(dns_result(1), dns_result(1, "ber1.example-dns.net", timestamp=NOON + 1), probes=[place(1)])
+    for by in (None, Grouping.VERDICT):
+        text = printed(terminal.show_run(workflow.show(run, by=by)))
+        assert not re.findall(r"\b1 (?:vantage points|times|sites|answers|years)\b", text)
+        assert "1 of 1 vantage point assigned (ok 1)." in text
+
+
+def test_what_a_forged_run_holds_is_shown_harmless(sample: dict[str, Run]) -> None:
+    numbers = workflow.show(sample["before"], by=Grouping.VERDICT)
+    forged = json.loads(re.sub(r'": "', r'": "\\u001b[31m\\u202e', json.dumps(numbers)))
+    for target in forged["targets"]:
+        target["vantage_points"]["verdicts"] = {"\x1b[31m": 1}
+        target["interception"]["by_rule"] = {"\x1b[31m": 1}
+        target["by"] = "verdict"
+    assert forged["from"].startswith("\x1b")
+    assert forged["targets"][0]["site_set"]["kind"].startswith("\x1b")
+    assert not {"\x1b", "\u202e"} & set(printed(terminal.show_run(forged)))
+    del forged["targets"][0]["groups"], forged["targets"][0]["by"]
+    assert not {"\x1b", "\u202e"} & set(printed(terminal.show_run(forged)))
 
 
 def trusted(medium: int, disagree: int) -> str:
@@ -196,6 +353,14 @@ def test_hostile_observations_are_shown_harmless_and_short() -> None:
         assert not {"\x1b", "\u202e"} & set(text)
         assert "\\x1b[31m[red]" in text
         assert len(text) < 5_000
+
+
+def test_the_measurement_is_named_unless_the_file_is_named_after_it() -> None:
+    own = observed(1, raw_file="1000001.ndjson.gz", raw_record=96, measurement_id=1_000_001)
+    assert "1000001.ndjson.gz:96" in printed(terminal.show_vantage_point(own))
+    assert "measurement" not in printed(terminal.show_vantage_point(own))
+    other = observed(1, raw_file="1000001.ndjson.gz", raw_record=96, measurement_id=100_000)
+    assert "1000001.ndjson.gz:96, measurement 100000" in printed(terminal.show_vantage_point(other))
 
 
 def test_what_came_back_is_told_in_few_words() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from catchment.campaign import load_service, load_uncorrected
 from catchment.errors import InvalidFile, UnknownName
 from catchment.services import bundled_file, bundled_service, find_service, own_folder
 from catchment.services.fetching import LIMIT_BYTES, ListUnavailable, fetch_list
+from catchment.services.root_list import Merged, merge_list
 from catchment.workflow.updating import LISTS
 
 Catchment = Callable[..., subprocess.CompletedProcess[str]]
@@ -369,7 +371,8 @@ def test_a_place_that_cannot_be_written_is_one_line_and_leaves_no_part(tmp_path:
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [
-        ({"CATCHMENT_SERVICES": "mine", "XDG_DATA_HOME": "/data"}, "mine"),
+        ({"CATCHMENT_SERVICES": "/mine", "XDG_DATA_HOME": "/data"}, "/mine"),
+        ({"CATCHMENT_SERVICES": "~/mine"}, "~/mine"),
         ({"XDG_DATA_HOME": "/data"}, "/data/catchment/services"),
         ({"XDG_DATA_HOME": "relative"}, "~/.local/share/catchment/services"),
         ({}, "~/.local/share/catchment/services"),
@@ -377,6 +380,102 @@ def test_a_place_that_cannot_be_written_is_one_line_and_leaves_no_part(tmp_path:
 )
 def test_own_versions_lie_where_the_environment_says(environ: dict[str, str], folder: str) -> None:
     assert own_folder(environ) == Path(folder).expanduser()
+
+
+def test_a_relative_folder_is_in_the_working_directory(
+    catchment: Catchment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert own_folder({"CATCHMENT_SERVICES": "here"}) == tmp_path / "here"
+    with publishing(LIST) as server:
+        done = catchment("services", "update", "b-root", "--server", server, "--json", CATCHMENT_SERVICES="here")
+        home = {"CATCHMENT_SERVICES": "~/there", "HOME": str(tmp_path)}
+        elsewhere = catchment("services", "update", "b-root", "--server", server, "--json", **home)
+    assert json.loads(done.stdout)["file"] == str(tmp_path / "here" / "b-root.toml")
+    assert json.loads(elsewhere.stdout)["file"] == str(tmp_path / "there" / "b-root.toml")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
+    assert "a relative one" in catchment("services", "update", "--help").stdout
+
+
+@pytest.mark.parametrize("out", ["", ".", "/", "..", "missing/.."])
+def test_a_folder_is_no_output_file(catchment: Catchment, out: str) -> None:
+    with publishing(LIST) as server:
+        done = catchment("services", "update", "b-root", "--server", server, "-o", out)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "-o" in done.stderr
+
+
+def test_a_list_that_closes_more_than_half_of_the_sites_needs_force(catchment: Catchment, own: Path) -> None:
+    with publishing(LIST | {"Sites": list(SITES[:4])}) as server:
+        assert len(workflow.update_service("b-root", now=NOW, server=server)["closed"]) == 3  # of 7
+        assert workflow.restore_bundled("b-root")["removed"]
+    with publishing(LIST | {"Sites": list(SITES[:3])}) as server:
+        with pytest.raises(InvalidFile, match=r"/root/B/json/: the list would close 4 of 7 active sites: .*--force"):
+            workflow.update_service("b-root", now=NOW, server=server)
+        assert not any(own.iterdir())
+        done = catchment("services", "update", "b-root", "--server", server, "--force", "--json")
+    assert len(json.loads(done.stdout)["closed"]) == 4
+
+
+def mended(recordings: Path) -> dict[str, Any]:
+    """Return E-root's list with two errors less: Cameroon is Yaounde, and Feldkirch is in Austria."""
+    document: dict[str, Any] = json.loads((recordings / "sites" / "root-e-2025.json").read_text())
+    for site in document["Sites"]:
+        if site["Town"] == "Cameroon":
+            site["Town"] = "Yaoundé"
+        if site["Town"] == "Feldkirch":
+            site["Country"] = "AT"
+    return document
+
+
+def test_an_error_that_the_operator_mends_needs_no_correction_any_more(
+    recordings: Path, own: Path, catchment: Catchment
+) -> None:
+    with publishing(mended(recordings), "E") as server:
+        update = workflow.update_service("e-root", now=NOW, server=server)
+        again = workflow.update_service("e-root", now=NOW, server=server)
+        assert workflow.restore_bundled("e-root")["removed"]
+        printed = catchment("services", "update", "e-root", "--server", server)
+    dropped = {(row["site"], row["key"]): (row["corrected"], row["published"]) for row in update["corrections_dropped"]}
+    assert dropped == {("nsi", "town"): ("Yaounde", "Yaoundé"), ("hoh", "country"): ("AT", "AT")}
+    assert (update["added"], update["closed"]) == ([], [])
+    assert [(move["site"], move["to"]["town"]) for move in update["moved"]] == [("nsi", "Yaoundé")]
+    assert (again["file"], again["corrections_dropped"]) == (None, [])
+    assert "correction dropped" in printed.stdout
+    assert "town Yaounde, the list now has Yaoundé" in printed.stdout
+    named = {correction.site for correction in load_uncorrected(own / "e-root.toml").corrections}
+    assert "bgr" in named
+    assert not named & {"nsi", "hoh"}
+
+
+def test_what_a_list_makes_impossible_names_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No list is known to do so; a fault of ours would.
+    monkeypatch.setattr("catchment.workflow.updating.merge_list", doubling)
+    with (
+        publishing(LIST) as server,
+        pytest.raises(InvalidFile, match=r"/root/B/json/: with this list, .*'Amsterdam, NL' is there twice") as caught,
+    ):
+        workflow.update_service("b-root", now=NOW, server=server)
+    assert str(caught.value).isprintable()
+
+
+def doubling(*given: Any, **more: Any) -> Merged:
+    merged = merge_list(*given, **more)
+    twin = replace(merged.service.sites[0], code="twin", identities=())
+    return replace(merged, service=replace(merged.service, sites=(*merged.service.sites, twin)))
+
+
+def test_a_broken_own_version_is_told_and_can_be_removed(own: Path, catchment: Catchment) -> None:
+    own.mkdir()
+    (own / "b-root.toml").symlink_to(own / "nowhere.toml")
+    with pytest.raises(InvalidFile, match=r"b-root\.toml: a link to '.*/nowhere\.toml', where nothing is"):
+        workflow.update_service("b-root", now=NOW)
+    done = catchment("services", "update", "b-root", "--bundled")
+    assert f"{own / 'b-root.toml'} is removed" in done.stdout
+    (own / "b-root.toml").mkdir()
+    done = catchment("services", "update", "b-root", "--bundled")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "remove it by hand" in done.stderr
 
 
 def test_the_command_line_updates_lists_and_goes_back(catchment: Catchment, own: Path) -> None:

@@ -137,6 +137,4 @@ def floats(column: object) -> NDArray[np.float64]:
     """Return a column as numbers; what is absent is no number."""
     import numpy as np  # noqa: PLC0415  (loaded while DuckDB reads, not before)
 
-    if isinstance(column, np.ma.MaskedArray):
-        return np.asarray(column.astype(np.float64).filled(np.nan))
-    return np.asarray(column, dtype=np.float64)
+    return np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from catchment.geo import arc_km
 from catchment.model import CodeSystem, Outcome, Service, Site
-from catchment.places import Place, iata_place, main_airport, town_key, unlocode_place
+from catchment.places import Place, iata_place, is_hub, main_airport, town_key, unlocode_place
 
 NEAR_KM = 60.0
 """How far from the place of a code a site in another town may be, where no other site is nearly as near.
@@ -26,8 +26,10 @@ _RIVAL_RATIO = 2.0
 _RIVAL_KM = 10.0
 _MAXIMUM_LENGTH = 255  # of a domain name and of a character string in a TXT record
 _MAXIMUM_EDITS = 3
-_CHARACTERS_PER_EDIT = 4
-_LEAST_REORDERED = 12  # characters: shorter names have too few orders to tell damage from another name
+_CHARACTERS_PER_EDIT = 8
+_LEAST_MENDED = 4  # characters: a name as short as Netnod's `lim` cannot be damaged and still be known
+_LONG = 12  # characters: shorter names have too few orders, and too few letters, to tell damage from another name
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?")  # RFC 1123, 2.1
 
 _PLACES: dict[CodeSystem, Callable[[str], Place | None]] = {"iata": iata_place, "unlocode": unlocode_place}
 
@@ -52,20 +54,30 @@ class Identified:
         return self.rule in {"repaired-identity", "reordered-identity"}
 
 
-def identify(service: Service, identities: Iterable[str]) -> list[Identified]:
+def identify(service: Service, identities: Iterable[str], source: str | None = None) -> list[Identified]:
     """Decide each identity, in the order given, by the first rule that speaks; letter case does not count.
 
     Published identity, pattern and code, override, repair. Then, a code that names no listed site opens one at its
-    place if the list of the service is open. Which sites these are hangs on the set of identities, not on their order.
+    place if the list of the service is open and operators are known to have servers there. Which sites these are hangs
+    on the set of identities, not on their order. `source` is the query that brought them (`nsid`, `hostname.bind`, …):
+    patterns of other sources are left out; None is any.
+    """
+    return identify_by_source(service, ((identity, source) for identity in identities))
+
+
+def identify_by_source(service: Service, given: Iterable[tuple[str, str | None]]) -> list[Identified]:
+    """Decide identities as `identify` does, each beside the query that brought it; together they open one set of sites.
+
+    A text may be the service's own in one source and somebody else's in another.
     """
     decider = _Decider(service)
-    found = [decider.decide(identity) for identity in identities]
+    found = [decider.decide(identity, source) for identity, source in given]
     if not service.open_list:
         return found
-    opened = _opened(service, {entry.place for entry in found if entry.rule == "place-not-listed" and entry.place})
+    opened = _opened(service, {entry.place for entry in found if entry.place is not None and _opens(entry)})
     return [
         replace(entry, outcome=Outcome.IDENTIFIED, rule="open-list-place", site=opened[entry.place])
-        if entry.rule == "place-not-listed" and entry.place
+        if entry.place is not None and _opens(entry)
         else entry
         for entry in found
     ]
@@ -87,23 +99,27 @@ class _Decider:
         self.by_town: dict[tuple[str, str], list[Site]] = defaultdict(list)
         for site in service.sites:
             self.by_town[town_key(site.town, site.country)].append(site)
-        # A name as short as Netnod's `lim` cannot be damaged and still be known: `lima` is somebody else's host.
-        self.texts = [text for text in self.published if len(text) >= _CHARACTERS_PER_EDIT]
+        self.texts = [text for text in self.published if len(text) >= _LEAST_MENDED]
         self.by_letters: dict[str, list[str]] = defaultdict(list)
         for text in self.texts:
             self.by_letters["".join(sorted(text))].append(text)
         self.sites = service.sites
-        self.patterns = [(re.compile(entry.regex, re.IGNORECASE), entry.codes) for entry in service.patterns]
+        self.open_list = service.open_list
+        self.patterns = [(re.compile(entry.regex, re.IGNORECASE), entry) for entry in service.patterns]
         self.overrides = [(re.compile(entry.regex, re.IGNORECASE), entry.site) for entry in service.overrides]
         self.decided: dict[tuple[str, CodeSystem], tuple[str, Site | None, Place | None]] = {}
 
-    def decide(self, identity: str) -> Identified:
+    def decide(self, identity: str, source: str | None) -> Identified:
         """Decide one identity by the rules that need to know no other identity."""
         if len(identity) > _MAXIMUM_LENGTH:
             return self.unmatched(identity)
         text = identity.casefold()
         matches = [
-            (match, codes) for regex, codes in self.patterns if (match := regex.fullmatch(text)) and match["site"]
+            (match, pattern.codes)
+            for regex, pattern in self.patterns
+            if (source is None or not pattern.of or source in pattern.of)
+            and (match := regex.fullmatch(text))
+            and match["site"]
         ]
         read = [(match.groupdict().get("server"), *self.decide_code(match["site"], codes)) for match, codes in matches]
         if text in self.published:
@@ -142,17 +158,19 @@ class _Decider:
         return self.decided[code, codes]
 
     def look_up(self, code: str, codes: CodeSystem) -> tuple[str, Site | None, Place | None]:
-        if code in self.by_code:
-            return "pattern-own-code", self.by_code[code], None
+        for spelling in _spellings(code, codes):
+            if spelling in self.by_code:
+                return "pattern-own-code", self.by_code[spelling], None
         place = _PLACES[codes](code) if codes in _PLACES else None
         if place is None:
             return "code-not-listed", None, None
-        if place.code in self.by_code:  # `nlams` is another spelling of `nl-ams`
-            return "pattern-own-code", self.by_code[place.code], place
+        if self.open_list and not is_hub(place.code):  # more likely a word, `isp`, than an airport on Long Island
+            return "place-not-listed", None, place
         site = self.in_town(place)
         if site is not None:
             return f"pattern-{codes}-town", site, place
-        site = self.near(place)
+        # What an open list lacks is not what it calls otherwise.
+        site = None if self.open_list else self.near(place)
         return ("place-not-listed" if site is None else "pattern-place-near"), site, place
 
     def in_town(self, place: Place) -> Site | None:
@@ -173,17 +191,32 @@ class _Decider:
         """Return the site whose published identities are nearest to a damaged one, if no other site is as near.
 
         Some middleboxes swap bytes in replies: `jfk1b.c.root%servers.org`. Only strings that match no pattern come
-        here, so the code of a new site is never mended into that of an old one.
+        here, and the code of the place must be whole, so that the code of a new site is never mended into that of an
+        old one. An eighth of the characters may be damaged. Below 12 characters that is one, changed or lost, and what
+        is left must be no host's name: `M-CDG-` is none, while `us-lax-a1` or `r1-lax` may well be what somebody calls
+        his own machine.
         """
-        limit = min(_MAXIMUM_EDITS, len(text) // _CHARACTERS_PER_EDIT)
-        if limit == 0 or not self.texts:
+        if len(text) < _LONG and _HOST.fullmatch(text):
+            return None
+        limit = max(1, min(_MAXIMUM_EDITS, len(text) // _CHARACTERS_PER_EDIT))
+        if not self.texts:
             return None
         from rapidfuzz.distance import Levenshtein  # noqa: PLC0415  (few runs hold identities that match nothing)
         from rapidfuzz.process import extract  # noqa: PLC0415
 
         near = extract(text, self.texts, scorer=Levenshtein.distance, score_cutoff=limit, limit=None)
+        near = [
+            entry
+            for entry in near
+            if (len(text) >= _LONG or len(entry[0]) >= len(text)) and self.code_in(entry[0]) in text
+        ]
         sites = {self.published[other].code: self.published[other] for other, edits, _ in near if edits == near[0][1]}
         return sites.popitem()[1] if len(sites) == 1 else None
+
+    def code_in(self, published: str) -> str:
+        """Return the code of the place in a published identity; nothing where no pattern tells which part that is."""
+        matches = (regex.fullmatch(published) for regex, _ in self.patterns)
+        return next((match["site"] for match in matches if match and match["site"]), "")
 
     def reorder(self, text: str) -> Site | None:
         """Return the site whose published identity begins as a damaged one and has its end in another order.
@@ -197,7 +230,17 @@ class _Decider:
 
 def _begin_alike(text: str, other: str) -> bool:
     half = (len(text) + 1) // 2
-    return len(text) >= _LEAST_REORDERED and text[:half] == other[:half]
+    return len(text) >= _LONG and text[:half] == other[:half]
+
+
+def _spellings(code: str, codes: CodeSystem) -> tuple[str, ...]:
+    """Return a code and how else it is written: `nlams` and `nl-ams`."""
+    bare = code.replace("-", "")
+    return (code, bare, f"{bare[:2]}-{bare[2:]}") if codes == "unlocode" else (code,)
+
+
+def _opens(found: Identified) -> bool:
+    return found.rule == "place-not-listed" and found.place is not None and is_hub(found.place.code)
 
 
 def _opened(service: Service, places: set[Place]) -> dict[Place, Site]:

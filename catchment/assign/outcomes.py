@@ -7,11 +7,12 @@ service does not promise to answer comes after those, a reply to another questio
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 import duckdb
 
-from catchment.assign.identity import Identified, identify, with_discovered
+from catchment.assign.identity import Identified, identify_by_source, with_discovered
 from catchment.engine import fill_table
 from catchment.model import Service, Target, Window
 from catchment.observe.message import IDENTITY_SOURCES
@@ -67,7 +68,8 @@ _JUDGED = """
             ON i.service = t.service AND i.identity = o.identity AND i.identity_source = o.identity_source
         LEFT JOIN identities AS s
             ON s.service = t.service AND s.identity = o.second_identity AND s.identity_source = o.second_identity_source
-        LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query)"""
+        LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query
+            AND (q.since IS NULL OR o.window_start >= q.since))"""
 
 
 def _count(condition: str) -> str:
@@ -193,8 +195,8 @@ def _tables_of_the_plan(
     )
     fill_table(
         con,
-        "promises (service VARCHAR, query VARCHAR)",
-        [(service.name, query) for service in services for query in service.answers],
+        "promises (service VARCHAR, query VARCHAR, since DOUBLE)",
+        [(service.name, query, _promised_since(service)) for service in services for query in service.answers],
     )
     found = [_identities(con, service) for service in services]
     fill_table(
@@ -224,7 +226,7 @@ def _tables_of_the_plan(
 
 def _identities(con: duckdb.DuckDBPyConnection, service: Service) -> list[tuple[Identified, str]]:
     """Decide once what each distinct identity says that the service's targets gave, by where it stood."""
-    sources = sorted({*IDENTITY_SOURCES, *service.answers})
+    sources = sorted({*IDENTITY_SOURCES, *service.answers, *(of for pattern in service.patterns for of in pattern.of)})
     seen = con.execute(
         """SELECT DISTINCT identity, source FROM (
             SELECT target, identity, identity_source AS source FROM observations
@@ -233,4 +235,10 @@ def _identities(con: duckdb.DuckDBPyConnection, service: Service) -> list[tuple[
         WHERE service = ? AND identity <> '' AND list_contains(?, source) ORDER BY ALL""",
         [service.name, sources],
     ).fetchall()
-    return list(zip(identify(service, (text for text, _ in seen)), (source for _, source in seen), strict=True))
+    return list(zip(identify_by_source(service, seen), (source for _, source in seen), strict=True))
+
+
+def _promised_since(service: Service) -> float | None:
+    """Return when the day begins from which the service's promise is known, in seconds since 1970 UTC."""
+    day = service.answers_since
+    return None if day is None else datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp()

@@ -10,7 +10,10 @@ RULES: dict[str, str] = {
         "the identity matches a pattern, and the place of its code is within 60 km of this site and near no other one"
     ),
     "override": "the service's file says of this identity, with a reason, that it names this site",
-    "repaired-identity": "the identity is a few edits away from published ones of this site, and of no other",
+    "repaired-identity": (
+        "the identity is a few edits away from published ones of this site, and of no other (one for every 8 "
+        "characters; below 12 of them it must be no host's name)"
+    ),
     "open-list-place": (
         "the identity matches a pattern, and its code names this place; nobody publishes all sites of the service"
     ),
@@ -29,7 +32,7 @@ RULES: dict[str, str] = {
     # From answers and failures to a verdict.
     "class-mismatch": "the answer is in another class than the question: somebody else gave it",
     "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
-    "faster-than-ping": "the same, and pings to the same address took over twice as long: a box on the way gave it",
+    "faster-than-ping": "an answer faster than light, and than half of what pings take: a box on the way gave it",
     "light-ping": (
         "a ping came back faster than that, though not in half the time of the answers, which all name this one site"
     ),

@@ -18,9 +18,13 @@ from catchment.campaign.plans import (
     VantagePoints,
 )
 from catchment.campaign.service_files import (
+    SAME_NAME_KM,
     Lend,
+    apart_km,
     corrected,
+    corrected_site,
     digest,
+    doubled_towns,
     load_service,
     load_uncorrected,
     service_from,
@@ -30,6 +34,7 @@ from catchment.campaign.service_text import service_to_toml
 from catchment.campaign.tables import check, plain, read_toml
 
 __all__ = [
+    "SAME_NAME_KM",
     "Budget",
     "Campaign",
     "CampaignTarget",
@@ -41,11 +46,14 @@ __all__ = [
     "Sandbox",
     "Schedule",
     "VantagePoints",
+    "apart_km",
     "campaign_from",
     "campaign_table",
     "check",
     "corrected",
+    "corrected_site",
     "digest",
+    "doubled_towns",
     "load_campaign",
     "load_service",
     "load_uncorrected",

@@ -6,20 +6,37 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from catchment.campaign.tables import check, plain, read_toml
 from catchment.errors import InvalidFile, UnknownName
-from catchment.geo import on_earth
+from catchment.geo import arc_km, on_earth
 from catchment.model import Correction, Service, Site
 from catchment.places import town_key
 
 Lend = Callable[[str], Service]
 """Returns the service of a name as published, corrections not applied: whose sites another one has as well."""
+
+
+class Placed(Protocol):
+    """What may have coordinates."""
+
+    @property
+    def latitude(self) -> float | None:
+        """Return degrees, north is positive."""
+
+    @property
+    def longitude(self) -> float | None:
+        """Return degrees, east is positive."""
+
+
+SAME_NAME_KM = 150.0
+"""Towns of one name and country are one within this distance: Portland in Oregon is not Portland in Maine."""
 
 _NO_FACTS = {"sources", "corrections"}  # whence the facts are; what is corrected shows in the sites
 
@@ -50,7 +67,7 @@ def corrected(service: Service, path: Path) -> Service:
 
     Doing so again changes nothing.
     """
-    service = replace(service, sites=tuple(_corrected(site, service.corrections) for site in service.sites))
+    service = replace(service, sites=tuple(corrected_site(site, service.corrections) for site in service.sites))
     _check_sites(service, path)
     codes = {site.code for site in service.sites}
     for key, named in {
@@ -62,6 +79,37 @@ def corrected(service: Service, path: Path) -> Service:
         if strange:
             raise InvalidFile(f"{path}: key '{key}': there is no site '{strange[0]}': name the code of one of 'sites'")
     return service
+
+
+def corrected_site(site: Site, corrections: Iterable[Correction]) -> Site:
+    """Return a site with those of the corrections applied that are of it."""
+    for correction in corrections:
+        if correction.site == site.code:
+            known = asdict(correction)
+            changes = {key: known[key] for key in known if key not in {"site", "reason"} and known[key] is not None}
+            site = replace(site, **changes)
+    return site
+
+
+def doubled_towns(sites: Iterable[Site]) -> list[tuple[Site, Site]]:
+    """Return the pairs of sites that are in one town: of one name within 150 km, or anywhere without coordinates."""
+    namesakes: defaultdict[tuple[str, str], list[Site]] = defaultdict(list)
+    for site in sites:
+        namesakes[town_key(site.town, site.country)].append(site)
+    return [
+        (one, other)
+        for same in namesakes.values()
+        if len(same) > 1
+        for one, other in combinations(same, 2)
+        if (distance_km := apart_km(one, other)) is None or distance_km < SAME_NAME_KM
+    ]
+
+
+def apart_km(one: Placed, other: Placed) -> float | None:
+    """Return the great-circle distance in km, where both have coordinates."""
+    if one.latitude is None or one.longitude is None or other.latitude is None or other.longitude is None:
+        return None
+    return arc_km(one.latitude, one.longitude, other.latitude, other.longitude)
 
 
 def service_table(service: Service) -> dict[str, Any]:
@@ -159,15 +207,6 @@ def _with_sites_of(service: Service, name: str, lend: Lend | None, path: Path) -
     )
 
 
-def _corrected(site: Site, corrections: tuple[Correction, ...]) -> Site:
-    for correction in corrections:
-        if correction.site == site.code:
-            known = asdict(correction)
-            changes = {key: known[key] for key in known if key not in {"site", "reason"} and known[key] is not None}
-            site = replace(site, **changes)
-    return site
-
-
 def _check_sites(service: Service, path: Path) -> None:
     """Raise InvalidFile where sites contradict themselves or each other."""
     for site in service.sites:
@@ -176,15 +215,12 @@ def _check_sites(service: Service, path: Path) -> None:
     _refuse_twice("sites", "site code", codes, "a site is one town", path)
     identities = (text.casefold() for site in service.sites for text in site.identities)
     _refuse_twice("sites", "identity", identities, "it is of one site", path)
-    towns: dict[tuple[str, str], Site] = {}
-    for site in service.sites:
-        other = towns.setdefault(town_key(site.town, site.country), site)
-        if other is not site:
-            same = "" if other.town == site.town else f", once as '{other.town}'"
-            raise InvalidFile(
-                f"{path}: key 'sites': the town '{site.town}, {site.country}' is there twice{same}, in '{other.code}' "
-                f"and '{site.code}': a site is one town"
-            )
+    for one, other in doubled_towns(service.sites):
+        same = "" if one.town == other.town else f", once as '{one.town}'"
+        raise InvalidFile(
+            f"{path}: key 'sites': the town '{other.town}, {other.country}' is there twice{same}, in '{one.code}' "
+            f"and '{other.code}': a site is one town"
+        )
 
 
 def _check_site(site: Site, path: Path) -> None:

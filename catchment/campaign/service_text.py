@@ -13,6 +13,7 @@ _ORDER = (
     "name",
     "operator",
     "answers",
+    "answers_since",
     "open_list",
     "addresses",
     "patterns",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from catchment.cli.arguments import Json, Root, RunName
-from catchment.cli.printing import print_numbers, report, show_progress
+from catchment.cli.printing import print_numbers, report, say, show_progress
 
 app = typer.Typer()
 CampaignFile = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A campaign file: campaigns/k-root.toml.")]
@@ -78,7 +78,7 @@ def run(
 
     with show_progress() as progress:
         root = store.results_root(results)
-        done = workflow.run_campaign(campaign, root, out, environ=os.environ, progress=progress)
+        done = workflow.run_campaign(campaign, root, out, environ=os.environ, progress=progress, say=say)
     report(done.warnings)
     print_numbers(workflow.show(store.Run.open(done.run)), "show_run", as_json=as_json)
 
@@ -94,6 +94,6 @@ def resume(path: RunName, *, results: Root = None, as_json: Json = False) -> Non
 
     with show_progress() as progress:
         folder = store.find_unfinished(path, store.results_root(results))
-        done = workflow.resume_run(folder, environ=os.environ, progress=progress)
+        done = workflow.resume_run(folder, environ=os.environ, progress=progress, say=say)
     report(done.warnings)
     print_numbers(workflow.show(store.Run.open(done.run)), "show_run", as_json=as_json)

@@ -53,6 +53,13 @@ def report(warnings: tuple[str, ...]) -> None:
         typer.echo(f"warning: {clip(warning, _LONGEST_MESSAGE)}", err=True)
 
 
+def say(text: str) -> None:
+    """Print on stderr at once what the user waits for."""
+    from catchment.terminal import clip  # noqa: PLC0415
+
+    typer.echo(clip(text, _LONGEST_MESSAGE), err=True)
+
+
 @contextmanager
 def show_progress() -> Iterator[Callable[[str, float], None]]:
     """Yield a function that shows on the terminal's stderr what is being done, and how far it is."""

@@ -71,6 +71,7 @@ def update(
         str | None,
         typer.Option("--server", envvar="CATCHMENT_ROOT_SERVERS", help="Instead of https://root-servers.org."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if more than half of the sites are closed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch the list of sites that an operator publishes, and make it your own version of the service.
@@ -79,8 +80,9 @@ def update(
     catchment services update k-root -o k-root.toml
     catchment services update k-root --bundled
 
-    From then on the name S finds your version. It lies in CATCHMENT_SERVICES, or else in
-    ~/.local/share/catchment/services (XDG_DATA_HOME), as S.toml; it is written anew at each update.
+    From then on the name S finds your version. It lies in CATCHMENT_SERVICES (a folder; a relative one is
+    taken from where you are), or else in ~/.local/share/catchment/services (XDG_DATA_HOME), as S.toml; it is
+    written anew at each update. Codes of sites stay. A correction of an error that the list has no more is dropped.
     """
     from catchment import workflow  # noqa: PLC0415
 
@@ -89,7 +91,8 @@ def update(
     if bundled:
         print_numbers(workflow.restore_bundled(service), "show_restored", as_json=as_json)
         return
-    print_numbers(workflow.update_service(service, now=_now(), out=out, server=server), "show_update", as_json=as_json)
+    update = workflow.update_service(service, now=_now(), out=out, server=server, force=force)
+    print_numbers(update, "show_update", as_json=as_json)
 
 
 def _now() -> datetime.datetime:

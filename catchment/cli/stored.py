@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from catchment.cli.arguments import RUN_HELP, Family, From, Json, Root, RunName, ServiceName, To
-from catchment.cli.printing import print_numbers, report, show_progress
+from catchment.cli.printing import print_numbers, report, say, show_progress
 from catchment.model import Grouping, Level, SiteSet
 
 app = typer.Typer()
@@ -66,7 +66,7 @@ def derive(
     with show_progress() as progress:
         folder = store.find_folder(path, store.results_root(results))
         if resolve:
-            done = workflow.derive_with_names(folder, service=service, environ=os.environ, progress=progress)
+            done = workflow.derive_with_names(folder, service=service, environ=os.environ, progress=progress, say=say)
         else:
             done = workflow.derive(folder, service=service, progress=progress)
     report(done.warnings)
@@ -87,9 +87,15 @@ def runs(
     """
     from catchment import store, workflow  # noqa: PLC0415
 
-    found = workflow.list_runs(store.results_root(results), campaign)
+    root = store.results_root(results)
+    found = workflow.list_runs(root, campaign)
     report(tuple(found["damaged"]))
-    print_numbers(found, "show_runs", as_json=as_json, part="runs")
+    if not found["runs"] and not found["damaged"]:
+        typer.echo(
+            f"no run is stored in {root} yet: `catchment run CAMPAIGN` or `catchment import` makes one", err=True
+        )
+    if found["runs"] or as_json:
+        print_numbers(found, "show_runs", as_json=as_json, part="runs")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catchment.figures.legends import change_entries, move_entries, notes, site_entries, verdict_entries
 from catchment.figures.marks import (
     INTERCEPTED,
     Mark,
@@ -18,15 +19,13 @@ from catchment.figures.marks import (
     gained_mark,
     lost_mark,
     moved_mark,
-    site_mark,
     stayed_mark,
     unassigned_mark,
-    unused_site_mark,
 )
 from catchment.figures.palette import Style, site_styles
 from catchment.figures.places import draw_sites
 from catchment.figures.projection import Frame, frame_for, frame_of_region
-from catchment.figures.sheet import Entry, Sheet, draw_legend, new_sheet
+from catchment.figures.sheet import Sheet, draw_legend, new_sheet
 from catchment.figures.spread import MOST, spread
 from catchment.model import ASSIGNED, PLACED, Site, Verdict
 
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_MOST_ROWS = 14
-_SYMBOL_AREA = 40.0
-_ANY_SITE = Style(colour="#a4aab0", marker="o")
 _FARTHEST_PT = 20.0
 _SIDE_BY_SIDE = "vantage points at one place stand side by side"
 
@@ -53,12 +49,22 @@ class Dot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A vantage point in two runs: its place in degrees, and the codes of its sites before and after, if any."""
+    """A vantage point in two runs: its place in degrees, the codes of its sites before and after if any, the verdicts.
 
-    latitude: float
-    longitude: float
+    One whose place nobody knows is counted and not drawn.
+    """
+
+    latitude: float | None
+    longitude: float | None
     before: str | None
     after: str | None
+    verdict_before: Verdict
+    verdict_after: Verdict
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Return latitude and longitude, if they are known."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
 
 
 def catchment_map(
@@ -70,8 +76,9 @@ def catchment_map(
     the vantage points and little else; with one, the legend counts those inside and says how many are not. Shares are
     of the vantage points with a result. Raises UnknownName for a region that does not exist.
     """
-    frame = _frame(dots, region)
-    points, inside = _places(dots, frame)
+    places = [(dot.latitude, dot.longitude) for dot in dots]
+    frame = _frame(places, region)
+    points, inside = _project(places, frame)
     shown = [dot for dot, is_inside in zip(dots, inside.tolist(), strict=True) if is_inside]
     reached = [dot.site if dot.verdict in ASSIGNED else None for dot in shown]
     styles = _styles(sites, reached)
@@ -92,8 +99,9 @@ def catchment_map(
     counts = Counter(site for site in reached if site is not None)
     has_ticks = draw_sites(sheet, sites, counts, styles, points)
     results = sum(dot.verdict is not Verdict.NO_RESULT for dot in shown)
-    sections = [_site_entries(counts, sites, styles, results), _verdict_entries(shown, results)]
-    draw_legend(sheet, [section for section in (*sections, _notes(len(dots) - len(shown), has_ticks)) if section])
+    others = notes("outside this map", len(dots) - len(shown), has_ticks)
+    sections = [site_entries(counts, sites, styles, results), verdict_entries(shown, results), others]
+    draw_legend(sheet, [section for section in sections if section])
     return sheet.figure
 
 
@@ -102,37 +110,39 @@ def moves_map(
 ) -> Figure:
     """Return the map of which vantage points changed their site between two runs, on a slide of 13.3 inches.
 
-    A ring has the colour of the site before, its core that of the site after. Shares are of the vantage points that had
-    a site both times. The rest is as in `catchment_map`.
+    A ring has the colour of the site before, its core that of the site after. Who lost its site has the mark that the
+    catchment map has for the verdict, in the colour of the site before. The legend counts all, as a comparison does,
+    also those outside the map; shares are of those that had a site both times. The rest is as in `catchment_map`.
     """
-    frame = _frame(changes, region)
-    points, inside = _places(changes, frame)
-    shown = [change for change, is_inside in zip(changes, inside.tolist(), strict=True) if is_inside]
-    styles = _styles(sites, [code for change in shown for code in (change.before, change.after)])
+    placed = [change for change in changes if change.place is not None]
+    places = [change.place for change in placed if change.place is not None]
+    frame = _frame(places, region)
+    points, inside = _project(places, frame)
+    shown = [change for change, is_inside in zip(placed, inside.tolist(), strict=True) if is_inside]
+    styles = _styles(sites, [code for change in changes for code in (change.before, change.after)])
     area = dot_area(len(shown))
     marks = [_change_mark(change, styles, area) for change in shown]
     sheet = new_sheet(frame, title=title, subtitle=subtitle, footnote=_SIDE_BY_SIDE if len(shown) <= MOST else "")
     points = _side_by_side(sheet, points, area * 3.8)
     stands_out = np.array([change.before != change.after for change in shown], dtype=np.bool_)
-    for zorder, group in ((2.0, ~stands_out), (3.0, stands_out)):
+    is_intercepted = stands_out & np.array([change.verdict_after in INTERCEPTED for change in shown], dtype=np.bool_)
+    for zorder, group in ((2.0, ~stands_out), (3.0, stands_out & ~is_intercepted), (4.0, is_intercepted)):
         draw_marks(sheet.map_axes, points[group], [marks[i] for i in np.flatnonzero(group)], zorder)
     counts = Counter(code for change in shown for code in (change.before, change.after) if code is not None)
     has_ticks = draw_sites(sheet, sites, counts, styles, points[stands_out])
-    sections = [_move_entries(shown, styles), _change_entries(shown, styles)]
-    draw_legend(sheet, [section for section in (*sections, _notes(len(changes) - len(shown), has_ticks)) if section])
+    others = notes("of these outside this map", len(placed) - len(shown), has_ticks)
+    sections = [move_entries(changes, styles), change_entries(changes, styles), others]
+    draw_legend(sheet, [section for section in sections if section])
     return sheet.figure
 
 
-def _frame(places: Sequence[Dot] | Sequence[Change], region: str | None) -> Frame:
-    if region is None:
-        return frame_for((place.latitude, place.longitude) for place in places)
-    return frame_of_region(region)
+def _frame(places: Sequence[tuple[float, float]], region: str | None) -> Frame:
+    return frame_for(places) if region is None else frame_of_region(region)
 
 
-def _places(places: Sequence[Dot] | Sequence[Change], frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _project(places: Sequence[tuple[float, float]], frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return where those in the frame lie, (m, 2) in metres, and which of all are in it, (n,)."""
-    longitudes = np.array([place.longitude for place in places], dtype=np.float64)
-    latitudes = np.array([place.latitude for place in places], dtype=np.float64)
+    latitudes, longitudes = np.array(places, dtype=np.float64).reshape(-1, 2).T
     points = frame.project(longitudes, latitudes)
     inside = frame.contains(points)
     return points[inside], inside
@@ -163,114 +173,7 @@ def _dot_mark(dot: Dot, styles: Mapping[str, Style], area: float) -> Mark:
 def _change_mark(change: Change, styles: Mapping[str, Style], area: float) -> Mark:
     before, after = change.before, change.after
     if before is None:
-        return unassigned_mark(Verdict.NO_RESULT, area) if after is None else gained_mark(styles[after], area)
+        return unassigned_mark(change.verdict_after, area) if after is None else gained_mark(styles[after], area)
     if after is None:
-        return lost_mark(styles[before], area)
+        return lost_mark(styles[before], change.verdict_after, area)
     return stayed_mark(styles[before], area) if before == after else moved_mark(styles[before], styles[after], area)
-
-
-def _site_entries(
-    counts: Counter[str], sites: Sequence[Site], styles: Mapping[str, Style], results: int
-) -> list[Entry]:
-    towns = {site.code: site.town for site in sites}
-    ranked = sorted(counts, key=lambda code: (-counts[code], code))
-    entries = [Entry(text="site", count="vantage points", share="share", is_heading=True)] if ranked else []
-    entries += [
-        Entry(
-            text=f"{code} {towns.get(code, '')}",
-            mark=site_mark(styles[code], _SYMBOL_AREA),
-            count=f"{counts[code]:,}",
-            share=_share(counts[code], results),
-        )
-        for code in ranked[: _rows(ranked)]
-    ]
-    rest = ranked[_rows(ranked) :]
-    if rest:
-        total = sum(counts[code] for code in rest)
-        entries.append(Entry(text=f"+ {len(rest)} more sites", count=f"{total:,}", share=_share(total, results)))
-    return entries
-
-
-def _verdict_entries(shown: Sequence[Dot], results: int) -> list[Entry]:
-    """Return what the marks mean that are not simply a site's, each with how many there are."""
-    verdicts = Counter(dot.verdict for dot in shown if dot.verdict not in PLACED)
-    entries = []
-    for verdict in Verdict:
-        if verdicts[verdict] == 0:
-            continue
-        if verdict in ASSIGNED:
-            mark = assigned_mark(_ANY_SITE, verdict, _SYMBOL_AREA)
-        else:
-            mark = unassigned_mark(verdict, _SYMBOL_AREA)
-        entries.append(Entry(text=str(verdict), mark=mark, count=f"{verdicts[verdict]:,}"))
-    without = sum(dot.verdict not in (*ASSIGNED, Verdict.NO_RESULT) for dot in shown)
-    if without:
-        entries.append(Entry(text="without a site", count=f"{without:,}", share=_share(without, results)))
-    heading = [Entry(text="doubtful or unassigned", is_heading=True)]
-    return heading + entries if entries else []
-
-
-def _move_entries(shown: Sequence[Change], styles: Mapping[str, Style]) -> list[Entry]:
-    paired = [(c.before, c.after) for c in shown if c.before is not None and c.after is not None]
-    moves = Counter(pair for pair in paired if pair[0] != pair[1])
-    ranked = sorted(moves, key=lambda move: (-moves[move], move))
-    entries = [Entry(text="move", count="vantage points", share="share", is_heading=True)] if ranked else []
-    entries += [
-        Entry(
-            text=f"{move[0]} → {move[1]}",
-            mark=moved_mark(styles[move[0]], styles[move[1]], _SYMBOL_AREA * 0.55),
-            count=f"{moves[move]:,}",
-            share=_share(moves[move], len(paired)),
-        )
-        for move in ranked[: _rows(ranked)]
-    ]
-    rest = ranked[_rows(ranked) :]
-    if rest:
-        total = sum(moves[move] for move in rest)
-        entries.append(Entry(text=f"+ {len(rest)} more moves", count=f"{total:,}", share=_share(total, len(paired))))
-    return entries
-
-
-def _change_entries(shown: Sequence[Change], styles: Mapping[str, Style]) -> list[Entry]:
-    """Return how many vantage points moved, stayed, were lost, were gained, or never had a site."""
-    first = next(iter(styles.values()), _ANY_SITE)
-    grey, dark = _ANY_SITE, Style(colour="#5f6468", marker="o")
-    paired = [change for change in shown if change.before is not None and change.after is not None]
-    moved = sum(change.before != change.after for change in paired)
-    lost = sum(change.before is not None and change.after is None for change in shown)
-    gained = sum(change.before is None and change.after is not None for change in shown)
-    neither = len(shown) - len(paired) - lost - gained
-    entries = [
-        Entry(
-            text="moved: ring → dot",
-            mark=moved_mark(grey, dark, _SYMBOL_AREA * 0.55),
-            count=f"{moved:,}",
-            share=_share(moved, len(paired)),
-        ),
-        Entry(
-            text="stayed",
-            mark=stayed_mark(first, _SYMBOL_AREA),
-            count=f"{len(paired) - moved:,}",
-            share=_share(len(paired) - moved, len(paired)),
-        ),
-        Entry(text="lost: no site after", mark=lost_mark(grey, _SYMBOL_AREA * 0.7), count=f"{lost:,}"),
-        Entry(text="gained: no site before", mark=gained_mark(grey, _SYMBOL_AREA * 0.7), count=f"{gained:,}"),
-    ]
-    if neither:
-        mark = unassigned_mark(Verdict.NO_RESULT, _SYMBOL_AREA)
-        entries.append(Entry(text="no site before or after", mark=mark, count=f"{neither:,}"))
-    return entries
-
-
-def _notes(outside: int, has_ticks: bool) -> list[Entry]:  # noqa: FBT001
-    notes = [Entry(text="listed, served nobody here", mark=unused_site_mark())] if has_ticks else []
-    return [*notes, Entry(text="outside this map", count=f"{outside:,}")] if outside else notes
-
-
-def _rows(ranked: Sequence[object]) -> int:
-    """Return how many get a row of their own; a row that says "+ 1 more" takes as much room as the one itself."""
-    return len(ranked) if len(ranked) <= _MOST_ROWS + 1 else _MOST_ROWS
-
-
-def _share(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f} %" if total else ""

@@ -92,9 +92,20 @@ def moved_mark(before: Style, after: Style, area: float) -> Mark:
     )
 
 
-def lost_mark(before: Style, area: float) -> Mark:
-    """Return the mark of a vantage point that has no site any more: a bold cross in the colour of the site before."""
-    return (Shape(marker="X", area=max(area, 16) * 2.2, face=before.colour, edge=INK, width=0.7),)
+def lost_mark(before: Style, verdict: Verdict, area: float) -> Mark:
+    """Return the mark of a vantage point that has no site any more, in the colour of the site before.
+
+    A bold cross if nothing answers, a dark triangle if somebody else does, else a ring.
+    """
+    area = max(area, 16)
+    if verdict in INTERCEPTED:
+        return (
+            Shape(marker="v", area=area * 3, face=PAPER, edge=PAPER, width=2.6),
+            Shape(marker="v", area=area * 3, face=INK, edge=before.colour, width=1.3),
+        )
+    if verdict in SILENT:
+        return (Shape(marker="X", area=area * 2.2, face=before.colour, edge=INK, width=0.7),)
+    return (Shape(marker="o", area=area * 1.6, face=PAPER, edge=before.colour, width=2.2),)
 
 
 def gained_mark(after: Style, area: float) -> Mark:

@@ -1,7 +1,8 @@
 """Numbers about one catchment: who reaches which site, how fast and how surely, and where somebody else answers.
 
-`catchments` counts sites, distances and groups, `testimony` tells how far the sites can be trusted, and `interception`
-who got answers that the service did not give. `values` is what numbers are made of.
+`catchments` counts sites, distances and groups, and `site_sets` those that may be nearest; `testimony` tells how far
+the sites can be trusted, `changes` who did not stay at one, `interception` who got answers that the service did not
+give, and `verdicts` lists vantage points one by one. `values` is what numbers are made of.
 """
 
 from catchment.metrics.catchments import ASSIGNED_LIST, CONSTANTS, measure

@@ -12,12 +12,14 @@ from typing import Any
 
 import duckdb
 
-from catchment.assign.distances import active_sites, site_set_of
 from catchment.engine import fill_table, quote
 from catchment.geo import CONTINENT_OF, IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
-from catchment.metrics.interception import count_intercepted, list_by_verdict
+from catchment.metrics.changes import count_changes
+from catchment.metrics.interception import count_intercepted, find_others, list_foreign
+from catchment.metrics.site_sets import describe_site_set
 from catchment.metrics.testimony import count_confidence, hear_witnesses
-from catchment.metrics.values import Numbers, iso_time, rounded, share_of
+from catchment.metrics.values import QUARTILES, Numbers, iso_time, rounded, share_of
+from catchment.metrics.verdicts import list_by_verdict, with_listed
 from catchment.model import ASSIGNED, PLACED, Grouping, Kind, Service, SiteSet, Target, Verdict, Window
 
 _TOP_IDENTITIES = 50
@@ -33,7 +35,6 @@ _JOINED = f"""
     FROM assignments AS a
     LEFT JOIN vantage_points AS v USING (vantage)
     LEFT JOIN continents AS c ON c.country = v.country"""
-_QUARTILES = (("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9))
 _GEOGRAPHIC = f"(distance_km - nearest_km) / {LIGHT_KM_PER_MS!r}"
 _LATENCY = f"rtt_ms_median - 1.5 * nearest_km / {LIGHT_KM_PER_MS!r}"
 
@@ -87,11 +88,11 @@ def _target(
         f"""CREATE OR REPLACE TEMP VIEW of_target AS
         SELECT * FROM joined WHERE target = {quote(target.address)} AND verdict <> '{Verdict.NO_RESULT}'"""
     )
-    total, assigned, placed, hits, flapping, flips = _row(
+    find_others(con)
+    total, assigned, placed, hits = _row(
         con,
         """SELECT count(*), count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE placed),
-            count(*) FILTER (WHERE placed AND site = nearest_site), count(*) FILTER (WHERE flips > 0),
-            coalesce(sum(flips), 0) FROM of_target""",
+            count(*) FILTER (WHERE placed AND site = nearest_site) FROM of_target""",
     )
     verdicts, rules = (
         dict(
@@ -106,7 +107,7 @@ def _target(
         "service": target.service,
         "target": target.address,
         "af": target.af,
-        "site_set": _site_set(con, service, target, window, site_set),
+        "site_set": describe_site_set(con, service, target, window, site_set),
         "vantage_points": {
             "total": total,
             "assigned": assigned,
@@ -118,44 +119,21 @@ def _target(
         "interception": count_intercepted(con),
         **_outcomes(con, target, window),
         **_identities(con, target, window),
+        "foreign_identities": list_foreign(con, target, window),
         "sites": _sites(con, service, total, assigned),
         "closest_hit": share_of(hits, placed),
         "rtt_ms": _spread(con, "rtt_ms_median", "assigned"),
         "distance_vantage_points": placed,
         "geographic_inflation_ms": _spread(con, _GEOGRAPHIC, "placed", mean=True),
         "latency_inflation_ms": _spread(con, _LATENCY, "placed", mean=True),
-        "flips": {"vantage_points": assigned, "flapping": flapping, "flips": int(flips)},
+        "flips": count_changes(con),
     }
     if by is not None:
         found["by"] = by.value
         found["groups"] = _groups(con, by)
     if by is Grouping.VERDICT:
-        listed = list_by_verdict(con, _within(target, window))
-        found["groups"] = [
-            group if group["key"] == Verdict.OK else {**group, "listed": listed[group["key"]]}
-            for group in found["groups"]
-        ]
+        found["groups"] = with_listed(found["groups"], list_by_verdict(con, target, _within(target, window)))
     return found
-
-
-def _site_set(
-    con: duckdb.DuckDBPyConnection, service: Service | None, target: Target, window: Window, kind: SiteSet
-) -> Numbers:
-    kind = kind if service is None else site_set_of(service, kind)
-    if service is None:
-        sites = 0
-    elif kind is SiteSet.OBSERVED:
-        (sites,) = _row(
-            con,
-            f"""SELECT count(DISTINCT site) FROM (
-                SELECT service, af, window_start, site FROM reached
-                UNION ALL SELECT t.service, t.af, window_start, c.site FROM candidates AS c
-                    JOIN tallies AS t USING (vantage, target, window_start))
-            WHERE service = {quote(service.name)} AND af = {target.af} AND window_start = {window.start!r}""",
-        )
-    else:
-        sites = len(active_sites(service, window, target.af))
-    return {"kind": kind.value, "sites": sites}
 
 
 def _outcomes(con: duckdb.DuckDBPyConnection, target: Target, window: Window) -> Numbers:
@@ -242,13 +220,12 @@ def _spread(con: duckdb.DuckDBPyConnection, value: str, condition: str, *, mean:
 
 def _quantiles(value: str, condition: str = "TRUE") -> str:
     return ", ".join(
-        f"percentile_cont({share}) WITHIN GROUP (ORDER BY {value}) FILTER (WHERE {condition})"
-        for _, share in _QUARTILES
+        f"percentile_cont({share}) WITHIN GROUP (ORDER BY {value}) FILTER (WHERE {condition})" for _, share in QUARTILES
     )
 
 
 def _named(quantiles: Sequence[float | None]) -> Numbers:
-    return {name: rounded(value) for (name, _), value in zip(_QUARTILES, quantiles, strict=True)}
+    return {name: rounded(value) for (name, _), value in zip(QUARTILES, quantiles, strict=True)}
 
 
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

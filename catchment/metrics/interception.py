@@ -1,72 +1,113 @@
-"""Where somebody else answered in the service's place: how many vantage points, in which networks, and who they are."""
+"""Where somebody else answered in the service's place: how many vantage points, in which networks, and who they are.
+
+Some are answered by somebody else alone; others, whose site is known, now and then: so a hijack under way begins.
+"""
 
 from __future__ import annotations
 
 import duckdb
 
-from catchment.metrics.values import Numbers, rounded
-from catchment.model import Verdict
+from catchment.engine import quote
+from catchment.metrics.values import Numbers, iso_time
+from catchment.model import PLACED, Target, Verdict, Window
 
-INTERCEPTED = (
-    Verdict.IMPOSSIBLE_RTT,
-    Verdict.FOREIGN_IDENTITY,
-    Verdict.INTERCEPTED_ERROR,
-    Verdict.INTERCEPTED_EMPTY,
-)
-"""Verdicts on answers that the service did not give: no server of it says so, or none could have been so fast."""
+INTERCEPTED = (Verdict.FOREIGN_IDENTITY, Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY)
+"""Verdicts on answers that the service did not give."""
 
-_LIST = ", ".join(f"'{verdict}'" for verdict in INTERCEPTED)
+_BOX = "faster-than-ping"  # the rule by which an answer too fast for light was a box's: pings do reach the service
+_INTERCEPTED = ", ".join(f"'{verdict}'" for verdict in INTERCEPTED)
+_PLACED = ", ".join(f"'{verdict}'" for verdict in PLACED)
+_OTHERS_ALONE = f"(verdict IN ({_INTERCEPTED}) OR rule = '{_BOX}')"
 _MOST_NETWORKS = 20
-# The error that a vantage point got most often. `of_target` are the vantage points of one target, `{within}` cuts the
-# observations to it and to its window.
-_LISTED = """
-    SELECT t.verdict, t.vantage, t.country, CAST(t.asn AS BIGINT) AS asn, t.rule, t.identity, e.rcode, t.site,
-        t.distance_km, t.rtt_ms_min
-    FROM of_target AS t
-    LEFT JOIN (
-        SELECT vantage, rcode FROM (
-            SELECT vantage, rcode, row_number() OVER (PARTITION BY vantage ORDER BY count(*) DESC, rcode) AS place
-            FROM observations WHERE {within} AND kind = 'dns' AND failure IS NULL AND rcode <> 'NOERROR'
-            GROUP BY vantage, rcode)
-        WHERE place = 1) AS e ON e.vantage = t.vantage
-    WHERE t.verdict <> 'ok'
-    ORDER BY t.rule, t.country NULLS LAST, asn NULLS LAST, length(t.vantage), t.vantage"""
+_MOST_IDENTITIES = 50
+# What nobody but somebody else says: an identity that is not the service's, or none where the service always gives one.
+_STRANGE = "(outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promised))"
+# The vantage points of one target whose site is believed, and who got such answers as well.
+_PARTLY = f"""
+    SELECT t.* FROM of_target AS t
+    SEMI JOIN (SELECT vantage, target, window_start FROM judged_equal WHERE {_STRANGE}) AS c
+        ON c.vantage = t.vantage AND c.target = t.target AND c.window_start = t.window_start
+    WHERE t.verdict IN ({_PLACED})"""
+# Those answers, equal ones as one: a text, or else an rcode.
+_OTHERS = f"""
+    SELECT vantage, CASE WHEN outcome = 'foreign' THEN identity END AS text,
+        CASE WHEN outcome <> 'foreign' THEN rcode END AS rcode,
+        count(*) AS answers, min(measured_at) AS first_at, max(measured_at) AS last_at
+    FROM judged SEMI JOIN partly USING (vantage, target, window_start)
+    WHERE {_STRANGE} GROUP BY ALL"""
+
+
+def find_others(con: duckdb.DuckDBPyConnection) -> None:
+    """Leave the tables `partly` (those of `of_target` that somebody else answered now and then) and `others` (how)."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE partly AS {_PARTLY}")
+    (count,) = con.execute("SELECT count(*) FROM partly").fetchall()[0]
+    # Judging each observation for itself takes time, and mostly there is nothing to find.
+    con.execute(f"CREATE OR REPLACE TEMP TABLE others AS {_OTHERS}{'' if count else ' LIMIT 0'}")
 
 
 def count_intercepted(con: duckdb.DuckDBPyConnection) -> Numbers:
     """Count those of `of_target` that somebody else answered: by rule, and by the countries and ASes with most of them.
 
-    `of` is how many vantage points with a result the country or AS has.
+    `partly` counts those who were answered by the service as well; `of` is how many vantage points with a result the
+    country or AS has. What light alone contradicts is counted apart: it may be the place that is wrong.
     """
-    (total,) = con.execute(f"SELECT count(*) FROM of_target WHERE verdict IN ({_LIST})").fetchall()[0]
     by_rule = con.execute(
-        f"""SELECT rule, count(*) AS n FROM of_target WHERE verdict IN ({_LIST})
-        GROUP BY rule ORDER BY n DESC, rule"""
+        f"SELECT rule, count(*) AS n FROM of_target WHERE {_OTHERS_ALONE} GROUP BY rule ORDER BY n DESC, rule"
     ).fetchall()
+    (faster,) = con.execute(
+        f"SELECT count(*) FROM of_target WHERE verdict = '{Verdict.IMPOSSIBLE_RTT}' AND NOT {_OTHERS_ALONE}"
+    ).fetchall()[0]
     return {
-        "vantage_points": total,
+        "vantage_points": sum(count for _, count in by_rule),
         "by_rule": dict(by_rule),
-        "by_country": _by(con, "country", "country"),
-        "by_asn": _by(con, "asn", "CAST(asn AS BIGINT)"),
+        **_networks(con, _OTHERS_ALONE),
+        "partly": _partly(con),
+        "faster_than_light": {"vantage_points": faster},
     }
 
 
-def _by(con: duckdb.DuckDBPyConnection, name: str, key: str) -> list[Numbers]:
+def _partly(con: duckdb.DuckDBPyConnection) -> Numbers:
+    (count,) = con.execute("SELECT count(*) FROM partly").fetchall()[0]
     rows = con.execute(
-        f"""SELECT {key} AS key, count(*) FILTER (WHERE verdict IN ({_LIST})) AS n, count(*) FROM of_target
-        GROUP BY key HAVING n > 0 ORDER BY n DESC, key NULLS LAST LIMIT {_MOST_NETWORKS}"""
+        f"""SELECT text, rcode, sum(answers)::BIGINT AS answers, count(*), min(first_at), max(last_at) FROM others
+        GROUP BY text, rcode ORDER BY answers DESC, text NULLS LAST, rcode LIMIT {_MOST_IDENTITIES}"""
     ).fetchall()
-    return [{name: value, "vantage_points": count, "of": whole} for value, count, whole in rows]
+    return {
+        "vantage_points": count,
+        **_networks(con, "vantage IN (SELECT vantage FROM partly)"),
+        "identities": [
+            {
+                "text": text,
+                "rcode": rcode,
+                "answers": answers,
+                "vantage_points": vantage_points,
+                "first_at": iso_time(first_at),
+                "last_at": iso_time(last_at),
+            }
+            for text, rcode, answers, vantage_points, first_at, last_at in rows
+        ],
+    }
 
 
-def list_by_verdict(con: duckdb.DuckDBPyConnection, within: str) -> dict[str, list[Numbers]]:
-    """List the vantage points of `of_target` by verdict, other than `ok`, with what came back instead.
-
-    `within` is the SQL condition that an observation is of the target and in the window.
-    """
-    found: dict[str, list[Numbers]] = {}
-    rows = con.execute(_LISTED.format(within=within))
-    names = [column[0] for column in rows.description or ()][1:]
-    for verdict, *values in rows.fetchall():
-        found.setdefault(verdict, []).append(dict(zip(names, map(rounded, values), strict=True)))
+def _networks(con: duckdb.DuckDBPyConnection, condition: str) -> Numbers:
+    found: Numbers = {}
+    for name, key in (("country", "country"), ("asn", "CAST(asn AS BIGINT)")):
+        rows = con.execute(
+            f"""SELECT {key} AS key, count(*) FILTER (WHERE {condition}) AS n, count(*) FROM of_target
+            GROUP BY key HAVING n > 0 ORDER BY n DESC, key NULLS LAST LIMIT {_MOST_NETWORKS}"""
+        ).fetchall()
+        found[f"by_{name}"] = [{name: value, "vantage_points": count, "of": whole} for value, count, whole in rows]
     return found
+
+
+def list_foreign(con: duckdb.DuckDBPyConnection, target: Target, window: Window) -> list[Numbers]:
+    """List the identities most often given that are not the service's, whether or not they were a vantage point's all.
+
+    One of the service's own is among them where it came in an answer of another class than the question's.
+    """
+    rows = con.execute(
+        f"""SELECT identity, sum(observations)::BIGINT AS answers FROM judged_equal
+        WHERE outcome = 'foreign' AND target = {quote(target.address)} AND window_start = {window.start!r}
+        GROUP BY identity ORDER BY answers DESC, identity LIMIT {_MOST_IDENTITIES}"""
+    ).fetchall()
+    return [{"text": text, "answers": answers} for text, answers in rows]

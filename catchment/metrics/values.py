@@ -7,6 +7,9 @@ from typing import Any
 
 Numbers = dict[str, Any]
 
+QUARTILES = (("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9))
+"""What is told of RTTs: names and shares."""
+
 
 def rounded(value: Any) -> Any:
     """Round a float to 6 digits, so that parallel sums give the same text each time; leave all else as it is."""

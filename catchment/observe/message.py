@@ -83,10 +83,10 @@ def from_wire(wire: bytes) -> Reply:
     # An empty text or a software version beside an NSID names nobody; on its own it is still what the server gave.
     identities.sort(key=lambda found: found[0] == "" or found[1] not in IDENTITY_SOURCES)
     first, second = (*identities, (None, None), (None, None))[:2]
-    # A reply that was cut before its answer is not one without an answer: nobody is accused of what a middlebox tore, or
-    # of the truncated replies by which servers limit the rate of their responses.
+    # A reply that was cut before its answer is not one without an answer: nobody is accused of what a middlebox tore,
+    # or of the truncated replies by which servers limit the rate of their responses.
     silent = not identities and message.rcode() == dns.rcode.NOERROR
-    torn = silent and ((bool(message.errors) and _answers_announced(wire) > 0) or dns.flags.TC in message.flags)
+    torn = silent and ((bool(message.errors) and _answers_announced(wire) > 0) or bool(message.flags & dns.flags.TC))
     answer_class = texts[0][1] if texts else None if question is None else question.rdclass
     return Reply(
         query=query,

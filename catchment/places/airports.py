@@ -61,19 +61,29 @@ def main_airport(code: str) -> str:
     return _mains().get(code.upper(), code).lower()
 
 
+def is_iata_hub(code: str) -> bool:
+    """Tell whether operators of anycast services are known to have servers at the place of an IATA code."""
+    return code.upper() in _hubs()
+
+
 def _town(airport: Airport) -> str:
-    town = _REMARK.split(str(airport["city"]), maxsplit=1)[0].strip()
+    town = _cut(airport)
     if not town:
         return _KIND_OF_AIRFIELD.sub("", str(airport["name"]))
     # Las Vegas in New Mexico does not take its plain name away from the one with the international airport.
     rivals = [
         other
-        for other in _namesakes()[airport["country"], airport["city"]]
+        for other in _namesakes()[airport["country"], town]
         if other["subd"] != airport["subd"] and (_is_international(other) or not _is_international(airport))
     ]
     if any(arc_km(airport["lat"], airport["lon"], other["lat"], other["lon"]) > _ANOTHER_TOWN_KM for other in rivals):
         return f"{town}, {airport['subd']}"
     return town
+
+
+def _cut(airport: Airport) -> str:
+    """Return the first of the towns that an airport names: `Columbus/W Point/Starkville`."""
+    return _REMARK.split(str(airport["city"]), maxsplit=1)[0].strip()
 
 
 def _is_international(airport: Airport) -> bool:
@@ -91,13 +101,18 @@ def _airports() -> Mapping[str, Airport]:
 def _namesakes() -> Mapping[tuple[str, str], list[Airport]]:
     airports: dict[tuple[str, str], list[Airport]] = defaultdict(list)
     for airport in _airports().values():
-        airports[airport["country"], airport["city"]].append(airport)
+        airports[airport["country"], _cut(airport)].append(airport)
     return airports
 
 
 @cache
 def _mains() -> dict[str, str]:
     return {other: main for main, others in _table()["main"].items() for other in others}
+
+
+@cache
+def _hubs() -> frozenset[str]:
+    return frozenset(str(_table()["hubs"]["codes"]).split())
 
 
 @cache

@@ -15,6 +15,7 @@ _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe
 _APOSTROPHES = re.compile("['’‘`´ʻʼ]")  # noqa: RUF001  (these are meant)
 _NO_WORDS = re.compile(r"[\W_]+")
 _SAINT = re.compile(r"\b(?:st|ste)\b")
+_FORT = re.compile(r"\bft\b")
 _REMARK = re.compile(r"[,/(]")
 
 
@@ -34,7 +35,8 @@ def town_key(town: str, country: str) -> tuple[str, str]:
     """Return (country, folded town), which is the same for all names of one town: by this, towns are compared.
 
     Spelling does not count, nor what follows a comma, a slash or a bracket; names in other languages, former names and
-    common misspellings are in a table. Two towns of one name in one country are not told apart.
+    common misspellings are in a table, and towns that only the bracket tells apart: `Frankfurt (Oder)`. Two towns of
+    one name in one country are not told apart.
     """
     country = country.upper()
     whole, first = _folded(town, country), _folded(_REMARK.split(town, maxsplit=1)[0], country)
@@ -43,10 +45,11 @@ def town_key(town: str, country: str) -> tuple[str, str]:
 
 
 def _folded(name: str, country: str) -> str:
-    """Return a name in lower case without marks and punctuation, with 'St.' written out and without a last 'City'."""
+    """Return a name in lower case without marks, punctuation and a last 'City', with 'St.' and 'Ft.' written out."""
     plain = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    plain = _SAINT.sub("saint", _NO_WORDS.sub(" ", _APOSTROPHES.sub("", plain)).strip())
+    plain = _NO_WORDS.sub(" ", _APOSTROPHES.sub("", plain)).strip()
+    plain = _FORT.sub("fort", _SAINT.sub("saint", plain))
     # Kansas City and Oklahoma City are not Kansas and Oklahoma; elsewhere, 'City' is only said to tell it from a state.
     return plain if country == "US" else plain.removesuffix(" city")
 
@@ -58,5 +61,5 @@ def _names() -> dict[tuple[str, str], str]:
         (country, _folded(other, country)): _folded(name, country)
         for country, names in table.items()
         for name, others in names.items()
-        for other in others
+        for other in (name, *others)
     }

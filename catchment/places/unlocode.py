@@ -25,12 +25,19 @@ def unlocode_place(code: str) -> Place | None:
     return _place((match[1] + match[2]).upper()) if match else None
 
 
+def is_unlocode_hub(code: str) -> bool:
+    """Tell whether the place of a UN/LOCODE has an airport, an office for mail from abroad, or a root server."""
+    match = _CODE.fullmatch(code)
+    row = _row((match[1] + match[2]).upper()) if match else None
+    return row is not None and bool(_table().hubs[row])
+
+
 @cache
 def _place(code: str) -> Place | None:
-    table = _table()
-    row = bisect_left(table.codes, code.encode())
-    if row == len(table.codes) or table.codes[row] != code.encode():
+    row = _row(code)
+    if row is None:
         return None
+    table = _table()
     return Place(
         code=code.lower(),
         town=table.names[row],
@@ -40,14 +47,21 @@ def _place(code: str) -> Place | None:
     )
 
 
+def _row(code: str) -> int | None:
+    codes = _table().codes
+    row = bisect_left(codes, code.encode())
+    return row if row < len(codes) and codes[row] == code.encode() else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """Codes in order, and for each the minutes of its coordinates and its name."""
+    """Codes in order, and for each the minutes of its coordinates, its name, and whether it is a hub."""
 
     codes: NDArray[np.bytes_]
     latitude_minutes: NDArray[np.int16]
     longitude_minutes: NDArray[np.int16]
     names: list[str]
+    hubs: NDArray[np.uint8]
 
 
 @cache
@@ -60,4 +74,5 @@ def _table() -> _Table:
             latitude_minutes=stored["latitude_minutes"],
             longitude_minutes=stored["longitude_minutes"],
             names=stored["names"].tobytes().decode().split("\n"),
+            hubs=np.unpackbits(stored["hubs"]),
         )

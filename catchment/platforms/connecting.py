@@ -50,9 +50,11 @@ def connect(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     journal: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Platform]:
     """Yield the platform of a campaign. Raises PlatformFailed where there is no key for what needs one.
 
+    `say` is told what the user waits for when RIPE Atlas does not answer at once.
     A sandbox has a clock of its own, which begins when it is opened and moves on when somebody sleeps; what it accepts
     is kept in the file `journal`, from which it goes on another time.
     """
@@ -73,7 +75,7 @@ def connect(
         key_source=None if key is None else key.source,
     )
     there = ServerClock(clock=clock, sleep=sleep, speed=_speed(environ))
-    with Atlas(endpoint, sleep=sleep, heard=there.hear) as atlas:
+    with Atlas(endpoint, sleep=sleep, heard=there.hear, say=say) as atlas:
         yield Platform(atlas=atlas, clock=there.now, sleep=there.sleep)
 
 

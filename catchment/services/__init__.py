@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from catchment.campaign import load_service, load_uncorrected
-from catchment.errors import InvalidFile, UnknownName, hint
+from catchment.errors import CatchmentError, InvalidFile, UnknownName, hint
 from catchment.model import Service
 
 _FOLDER = Path(__file__).parent
@@ -31,10 +31,11 @@ def known_names() -> list[str]:
 def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of the user's own versions, there or not yet.
 
-    It is $CATCHMENT_SERVICES, else catchment/services in $XDG_DATA_HOME (XDG Base Directory Specification 0.8).
+    It is $CATCHMENT_SERVICES, else catchment/services in $XDG_DATA_HOME (XDG Base Directory Specification 0.8); a
+    relative one is in the working directory.
     """
     if given := environ.get("CATCHMENT_SERVICES"):
-        return Path(given)
+        return Path(os.path.expanduser(given)).absolute()
     data = environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):  # such a one is to be ignored, says the specification
         data = os.path.expanduser("~/.local/share")
@@ -42,9 +43,12 @@ def own_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def service_file(name: str) -> Path:
-    """Return the file of a named service: the user's own version, else the bundled one. Raises UnknownName."""
+    """Return the file of a named service: the user's own version, else the bundled one. Raises UnknownName.
+
+    The own one counts even if it cannot be read: nobody should get another version than the one in his folder.
+    """
     own = own_folder() / f"{name}.toml"
-    return own if os.path.isfile(own) else bundled_file(name)
+    return own if os.path.lexists(own) else bundled_file(name)
 
 
 def bundled_file(name: str) -> Path:
@@ -71,11 +75,28 @@ def find_service(name: str) -> Service:
     """Return a service by its name or the path of its TOML file. Raises UnknownName and InvalidFile."""
     if is_path(name):
         return load_service(Path(name), _lend)
-    file = service_file(name)
+    file = _readable_file(name)
     service = load_service(file, _lend)
     if service.name != name:
         raise InvalidFile(f"{file}: key 'name' is '{service.name}', but the file is called {name}.toml: mend either")
     return service
+
+
+def usable_services() -> tuple[list[Service], list[str]]:
+    """Return the services that have a name, and a warning for each file of the user's that is of no use.
+
+    The bundled version then stands in for it. Those that have a bundled version come last: where services share an
+    address, the last one has it.
+    """
+    services, warnings = list[Service](), list[str]()
+    bundled = service_names()
+    for name in (*(name for name in known_names() if name not in bundled), *bundled):
+        try:
+            services.append(find_service(name))
+        except CatchmentError as error:
+            warnings.append(f"{error}; until then it is {'the bundled version' if name in bundled else 'left out'}")
+            services += [bundled_service(name)] if name in bundled else []
+    return services, warnings
 
 
 def is_path(name: str) -> bool:
@@ -84,8 +105,16 @@ def is_path(name: str) -> bool:
 
 
 def _lend(name: str) -> Service:
-    return load_uncorrected(service_file(name))
+    return load_uncorrected(_readable_file(name))
+
+
+def _readable_file(name: str) -> Path:
+    """Return the file of a named service. Raises UnknownName, and InvalidFile where it is a link to nowhere."""
+    file = service_file(name)
+    if file.is_symlink() and not file.exists():
+        raise InvalidFile(f"{file}: a link to '{os.readlink(file)}', where nothing is: mend the link, or remove it")
+    return file
 
 
 def _names_in(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return sorted(path.stem for path in folder.glob("*.toml") if path.stem.isprintable())

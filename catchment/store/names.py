@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from catchment.errors import InvalidRun, UnknownName
+from catchment.errors import InvalidRun, UnknownName, hint
 from catchment.model import Window
 from catchment.store.headers import HEADER
 from catchment.store.runs import METRICS, Run, is_complete, read_metrics
@@ -21,17 +23,27 @@ def results_root(given: Path | None) -> Path:
     return given or Path(os.environ.get("CATCHMENT_RESULTS") or _DEFAULT_ROOT)
 
 
+def stored_campaigns(root: Path) -> list[str]:
+    """Return the names of the campaigns that have a run below the root, whole or not."""
+    runs = [file.parent for name in (METRICS, HEADER) for file in root.glob(f"*/*/{name}")]
+    return sorted({run.parent.name for run in runs if not run.name.startswith(".")})
+
+
 def stored_runs(root: Path, campaign: str | None = None) -> list[Path]:
     """Return the complete runs below the root, each campaign's in the order in which they were measured."""
-    folders = [file.parent for file in root.glob(f"{campaign or '*'}/*/{METRICS}")]
+    folders = [file.parent for file in root.glob(f"{_pattern(campaign)}/*/{METRICS}")]
     whole = [folder for folder in folders if not folder.name.startswith(".")]  # hidden ones are still being built
     return sorted(whole, key=lambda path: (path.parent.name, _measured_until(path), path.name))
 
 
 def unfinished_runs(root: Path, campaign: str | None = None) -> list[Path]:
     """Return the runs below the root that were begun and are not complete."""
-    folders = [file.parent for file in root.glob(f"{campaign or '*'}/*/{HEADER}")]
+    folders = [file.parent for file in root.glob(f"{_pattern(campaign)}/*/{HEADER}")]
     return sorted(path for path in folders if not path.name.startswith(".") and not is_complete(path))
+
+
+def _pattern(campaign: str | None) -> str:
+    return "*" if campaign is None else glob.escape(campaign)
 
 
 def _measured_until(path: Path) -> str:
@@ -66,17 +78,21 @@ def find_folder(text: str, root: Path) -> Path:
     if run:
         return root / campaign / run
     campaign, _, back = text.partition("~")
-    runs = stored_runs(root, campaign) if re.fullmatch(r"[^/*?\[]+", campaign) else []
-    if not runs:
-        raise UnknownName(f"there is no run or campaign '{text}' in {root}: `catchment runs` lists those stored")
-    if (back and not back.isdigit()) or int(back or 0) >= len(runs):
-        raise UnknownName(f"campaign '{campaign}' has {len(runs)} runs, so '{text}' names none")
+    known = stored_campaigns(root)
+    runs = stored_runs(root, campaign) if campaign in known else []
+    if campaign not in known:
+        nearest = hint(campaign, known, "`catchment runs` lists those stored")
+        raise UnknownName(f"there is no run or campaign '{text}' in {root}: {nearest}")
+    if (back and not back.isdecimal()) or int(back or 0) >= len(runs):
+        there = f"{len(runs)} complete run{'' if len(runs) == 1 else 's'}"
+        listed = f"`catchment runs {shlex.quote(campaign)}` lists what is there"
+        raise UnknownName(f"campaign '{campaign}' has {there}, so '{text}' names none: {listed}")
     return runs[-1 - int(back or 0)]
 
 
 def find_unfinished(text: str, root: Path) -> Path:
     """Return the folder of a run to go on with: as `find_folder`, but a campaign's name is its last unfinished run."""
-    unfinished = unfinished_runs(root, text) if re.fullmatch(r"[^/*?\[@~]+", text) else []
+    unfinished = unfinished_runs(root, text) if text in stored_campaigns(root) else []
     return unfinished[-1] if unfinished else find_folder(text, root)
 
 

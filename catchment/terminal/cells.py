@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -65,9 +69,46 @@ def table(*headings: str) -> Table:
     return table
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name with hyphens, `intercepted-foreign-identity`: where it is too long for its column it breaks at these."""
+
+    text: str
+    style: str = ""
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return the width of the longest part, and that of the whole."""
+        text = clip(self.text, _CELL)
+        return Measurement(max(map(len, _parts(text))), len(text)).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the lines."""
+        line = ""
+        for part in _parts(clip(self.text, _CELL)):
+            if line and len(line + part) > options.max_width:
+                yield Text(line, style=self.style, overflow="fold")
+                line = ""
+            line += part
+        yield Text(line, style=self.style, overflow="fold")
+
+
+def _parts(name: str) -> list[str]:
+    return re.findall(r"[^-]*-|[^-]+", name) or [name]
+
+
 def add_row(table: Table, *cells: object) -> None:
     """Add a row; what is no Text yet is made harmless and not too long, and its brackets are not read as markup."""
-    table.add_row(*(cell if isinstance(cell, Text) else Text(clip(cell, _CELL)) for cell in cells))
+    table.add_row(*(cell if isinstance(cell, Text | Name) else Text(clip(cell, _CELL)) for cell in cells))
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """Count things: `1 answer`, `2 answers`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def with_counts(counts: dict[str, int]) -> str:
+    """Name things with how many there are of each."""
+    return ", ".join(f"{clip(name, _CELL)} {count:,}" for name, count in counts.items())
 
 
 def bar(share: float) -> Text:
@@ -89,4 +130,6 @@ def ms(value: float | None) -> str:
 def target_title(target: Numbers) -> Text:
     """Name a target."""
     service = target["service"] or "no service"
-    return Text(f"{clip(service, _CELL)} at {harmless(target['target'])} (IPv{target['af']})", style="bold cyan")
+    return Text(
+        f"{clip(service, _CELL)} at {harmless(target['target'])} (IPv{harmless(target['af'])})", style="bold cyan"
+    )

@@ -8,6 +8,8 @@ from rich.text import Text
 from catchment.metrics import Numbers
 from catchment.terminal.cells import add_row, harmless, table
 
+_NOT_EVERYWHERE = 6  # the address family that does not work at every vantage point
+
 
 def show_plan(plan: Numbers) -> RenderableType:
     """Lay out what a campaign will ask for and cost, and which limits it keeps."""
@@ -15,7 +17,8 @@ def show_plan(plan: Numbers) -> RenderableType:
     for one in plan["measurements"]:
         new = " ".join(filter(None, (one["kind"], one["query"])))
         name = new if one["id"] is None else f"{one['id']} (reused)"
-        add_row(asked, name, one["target"] or "", _count(one["results"]), _count(one["credits"]))
+        most = "at most " if one["af"] == _NOT_EVERYWHERE and one["results"] else ""
+        add_row(asked, name, one["target"] or "", most + _count(one["results"]), most + _count(one["credits"]))
     limits = table("Limit", ">Of this campaign", ">Allowed", "")
     for limit in plan["limits"]:
         verdict = Text("ok", style="green") if limit["ok"] else Text("too much", style="bold red")

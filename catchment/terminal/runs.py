@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,32 +11,44 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.model import ASSIGNED, Confidence, Grouping, Verdict
-from catchment.terminal.cells import add_row, bar, clip, harmless, ms, percent, table, target_title
+from catchment.model import ASSIGNED, Confidence, Grouping, SiteSet, Verdict
+from catchment.terminal.cells import (
+    Name,
+    add_row,
+    bar,
+    clip,
+    harmless,
+    many,
+    ms,
+    percent,
+    table,
+    target_title,
+    with_counts,
+)
+from catchment.terminal.interception import tell_interception
 from catchment.terminal.vantage_points import list_vantage_points
 
 _MOST_IDENTITIES = 10
 _MOST_CASES = 3
-_MOST_NETWORKS = 10
+_MOST_CHANGES = 5
 _QUOTED = 60
 _MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
 
 
 def show_run(numbers: Numbers) -> RenderableType:
     """Lay out the numbers of one run: for each target its sites, what was left out, and how far from the best it is."""
-    heading = Text(f"{harmless(numbers['run'])}  {numbers['from']} to {numbers['to']}", style="bold")
-    parts: list[RenderableType] = [heading]
+    start, end = harmless(numbers["from"]), harmless(numbers["to"])
+    parts: list[RenderableType] = [Text(f"{harmless(numbers['run'])}  {start} to {end}", style="bold")]
     for target in numbers["targets"]:
         parts += ["", target_title(target), _groups_table(target) if "groups" in target else _sites_table(target)]
-        parts += _notes(target)
+        parts += _notes(target, numbers["to"])
         if target.get("by") == Grouping.VERDICT:
-            parts += _interception(target)
             parts += list_vantage_points(target)
-    constants = numbers["constants"]
+    constants = {name: harmless(value) for name, value in numbers["constants"].items()}
     parts.append(
         Text(
             f"Light in fibre: {constants['light_km_per_ms']} km per ms of RTT; an answer is impossible beyond "
-            f"{constants['impossible_km_per_ms']} km per ms + {constants['impossible_slack_km']:.0f} km.",
+            f"{constants['impossible_km_per_ms']} km per ms + {constants['impossible_slack_km']} km.",
             style="dim",
         )
     )
@@ -79,13 +92,14 @@ def _sites_table(target: Numbers) -> Table:
     if more:
         count = sum(site["vantage_points"] for site in more)
         share = count / counts["total"]
-        add_row(rows, "…", f"{len(more)} more sites", str(count), percent(share), bar(share))
+        add_row(rows, "…", many(len(more), "more site"), str(count), percent(share), bar(share))
     for verdict, count in counts["verdicts"].items():
         if verdict not in ASSIGNED:
             # Shares are of those with a result, so who never reported has none.
             share = None if verdict == Verdict.NO_RESULT else count / counts["total"]
-            name = Text(verdict, style="yellow")
-            add_row(rows, Text("–", style="dim"), name, str(count), percent(share), bar(share or 0))
+            add_row(
+                rows, Text("–", style="dim"), Name(verdict, style="yellow"), str(count), percent(share), bar(share or 0)
+            )
     return rows
 
 
@@ -97,7 +111,7 @@ def _groups_table(target: Numbers) -> Table:
         more = f" + {len(top) - 4} more" if len(top) > 4 else ""
         add_row(
             rows,
-            "unknown" if group["key"] is None else group["key"],
+            _key(target, group),
             str(group["vantage_points"]),
             str(group["assigned"]),
             sites + more,
@@ -107,49 +121,95 @@ def _groups_table(target: Numbers) -> Table:
     return rows
 
 
-def _notes(target: Numbers) -> Iterable[Text]:
-    counts, sites = target["vantage_points"], target["site_set"]
-    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in counts["verdicts"].items())
-    yield Text(f"{counts['assigned']} of {counts['total']} vantage points assigned ({verdicts}).")
+def _key(target: Numbers, group: Numbers) -> str | Name:
+    if group["key"] is None:
+        return "unknown"
+    return Name(group["key"]) if target["by"] == Grouping.VERDICT else str(group["key"])
+
+
+def _notes(target: Numbers, run_end: str) -> Iterator[Text]:
+    counts = target["vantage_points"]
+    yield Text(
+        f"{counts['assigned']:,} of {many(counts['total'], 'vantage point')} assigned "
+        f"({with_counts(counts['verdicts'])})."
+    )
+    yield from tell_interception(target, with_networks=target.get("by") == Grouping.VERDICT)
     if target["closest_hit"] is not None:
-        rtt, inflation, latency = (target[key] for key in ("rtt_ms", "geographic_inflation_ms", "latency_inflation_ms"))
-        yield Text(
-            f"RTT p50 {ms(rtt['p50'])}, p90 {ms(rtt['p90'])} ms. {percent(target['closest_hit'])} reach the nearest of "
-            f"{sites['sites']} {sites['kind']} sites ({target['distance_vantage_points']} vantage points with a place)."
-        )
-        yield Text(
-            f"Beyond the nearest site: p50 {ms(inflation['p50'])}, p90 {ms(inflation['p90'])} ms of fibre; RTT above "
-            f"1.5 times the nearest site's: p50 {ms(latency['p50'])}, p90 {ms(latency['p90'])} ms."
-        )
+        yield from _distances(target, run_end)
     yield from _trust(target)
-    flips = target["flips"]
-    if flips["flips"]:
-        yield Text(f"{flips['flapping']} vantage points flap between sites, {flips['flips']} times in all.")
+    yield from _changes(target["flips"])
     for kind, name in (("outcomes", "DNS"), ("pings", "Ping"), ("traceroutes", "Traceroute")):
         if target[kind]:
-            yield Text(
-                f"{name} results: " + ", ".join(f"{harmless(key)} {count}" for key, count in target[kind].items()) + "."
-            )
-    known = {site["site"] for site in target["sites"]}
-    strange = [entry for entry in target["identities"] if entry["text"].lower() not in known] if not known else []
-    if strange:
+            yield Text(f"{name} results: {with_counts(target[kind])}.")
+    if target["identities"] and not target["sites"]:
         listed = ", ".join(
-            f"“{clip(entry['text'], _QUOTED)}” {entry['answers']}" for entry in strange[:_MOST_IDENTITIES]
+            f"“{clip(entry['text'], _QUOTED)}” {entry['answers']:,}"
+            for entry in target["identities"][:_MOST_IDENTITIES]
         )
-        more = ", …" if len(strange) > _MOST_IDENTITIES else ""
-        yield Text(f"Identities ({target['identity_totals']['distinct']} different): {listed}{more}.", style="dim")
+        more = ", …" if len(target["identities"]) > _MOST_IDENTITIES else ""
+        distinct = target["identity_totals"]["distinct"]
+        yield Text(f"Identities ({distinct:,} different): {listed}{more}.", style="dim")
 
 
-def _trust(target: Numbers) -> Iterable[Text]:
+def _distances(target: Numbers, run_end: str) -> Iterator[Text]:
+    rtt, inflation, latency = (target[key] for key in ("rtt_ms", "geographic_inflation_ms", "latency_inflation_ms"))
+    sites = target["site_set"]
+    is_listed = sites["kind"] == SiteSet.LISTED and sites["as_of"] is not None
+    of = f"{many(sites['placed'], clip(sites['kind'], _QUOTED) + ' site')}"
+    as_of = f"; sites as of {harmless(sites['as_of'])}" if is_listed else ""
+    yield Text(
+        f"RTT p50 {ms(rtt['p50'])}, p90 {ms(rtt['p90'])} ms. {percent(target['closest_hit'])} reach the nearest of "
+        f"{of} ({many(target['distance_vantage_points'], 'vantage point')} with a place{as_of})."
+    )
+    years = _years_between(run_end, sites["as_of"]) if is_listed else 0
+    if years:
+        yield Text(
+            f"The list of sites is newer than the run by {many(years, 'year')}: `--sites observed` counts those seen.",
+            style="yellow",
+        )
+    yield Text(
+        f"Beyond the nearest site: p50 {ms(inflation['p50'])}, p90 {ms(inflation['p90'])} ms of fibre; RTT above "
+        f"1.5 times the nearest site's: p50 {ms(latency['p50'])}, p90 {ms(latency['p90'])} ms."
+    )
+
+
+def _years_between(earlier: str, later: str) -> int:
+    """Return the whole years from one day to another, each as ISO 8601 begins; none where the second comes first."""
+    try:
+        first, last = (datetime.date.fromisoformat(text[:10]) for text in (earlier, later))
+    except ValueError:  # a file that somebody else wrote
+        return 0
+    return max(0, last.year - first.year - ((last.month, last.day) < (first.month, first.day)))
+
+
+def _changes(flips: Numbers) -> Iterator[Text]:
+    once, times = flips["changed_once"], flips["flips"] - flips["changed_once"]
+    others = flips["flapping"] - once
+    told = []
+    if once:
+        moves = [
+            f"{clip(one['from'], _QUOTED)} → {clip(one['to'], _QUOTED)} {one['vantage_points']:,}"
+            for one in flips["changes"]
+        ]
+        more = ", …" if len(moves) > _MOST_CHANGES else ""
+        told.append(f"{many(once, 'vantage point')} changed site once ({', '.join(moves[:_MOST_CHANGES])}{more})")
+    if others:
+        who = f"{others:,}" if once else many(others, "vantage point")
+        told.append(f"{who} {'flaps' if others == 1 else 'flap'} between sites, {many(times, 'time')} in all")
+    if told:
+        yield Text(f"{', '.join(told)}.")
+
+
+def _trust(target: Numbers) -> Iterator[Text]:
     confidence, witnesses = target["vantage_points"]["confidence"], target["witnesses"]
     if confidence[Confidence.MEDIUM] or confidence[Confidence.LOW]:
-        yield Text("Confidence in the site: " + ", ".join(f"{name} {n}" for name, n in confidence.items()) + ".")
+        yield Text(f"Confidence in the site: {with_counts(confidence)}.")
     if witnesses["disagree"]:
         cases = ", ".join(_case(case) for case in witnesses["cases"][:_MOST_CASES])
         more = ", …" if len(witnesses["cases"]) > _MOST_CASES else ""
         yield Text(
-            f"Two identities in one reply agree in {witnesses['agree']} answers and disagree in "
-            f"{witnesses['disagree']}: {cases}{more}."
+            f"Two identities in one reply agree in {many(witnesses['agree'], 'answer')} and disagree in "
+            f"{witnesses['disagree']:,}: {cases}{more}."
         )
 
 
@@ -158,23 +218,4 @@ def _case(case: Numbers) -> str:
         f"“{clip(case[key], _QUOTED)}” ({'no site' if case[site] is None else clip(case[site], _QUOTED)})"
         for key, site in (("identity", "site"), ("second_identity", "second_site"))
     )
-    return f"{' beside '.join(said)} {case['answers']}"
-
-
-def _interception(target: Numbers) -> Iterable[Text]:
-    found = target["interception"]
-    count, total = found["vantage_points"], target["vantage_points"]["total"]
-    if not count:
-        yield Text("Nobody else answered in the service's place.")
-        return
-    rules = ", ".join(f"{rule} {n}" for rule, n in found["by_rule"].items())
-    yield Text(f"Somebody else answered {count} of {total} vantage points ({percent(count / total)}): {rules}.")
-    countries = [_part(one, one["country"] or "unknown") for one in found["by_country"]]
-    networks = [_part(one, "unknown" if one["asn"] is None else f"AS{one['asn']}") for one in found["by_asn"]]
-    for name, parts in (("By country", countries), ("By AS", networks)):
-        more = ", …" if len(parts) > _MOST_NETWORKS else ""
-        yield Text(f"{name}: {', '.join(parts[:_MOST_NETWORKS])}{more}.")
-
-
-def _part(one: Numbers, name: str) -> str:
-    return f"{clip(name, _QUOTED)} {one['vantage_points']} of {one['of']}"
+    return f"{' beside '.join(said)} {case['answers']:,}"

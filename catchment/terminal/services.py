@@ -22,6 +22,9 @@ def show_services(services: Sequence[dict[str, Any]]) -> RenderableType:
     """Lay out the services that have a name."""
     rows = table("Service", "Operator", ">Sites", ">Active", "As of", "Answers", "Addresses")
     for service in services:
+        if service["error"] is not None:
+            add_row(rows, service["name"], "cannot be used", *"–––––")
+            continue
         addresses = service["addresses"][:_MOST_ADDRESSES]
         more = len(service["addresses"]) - len(addresses)
         add_row(
@@ -103,6 +106,11 @@ def _own_note(service: dict[str, Any]) -> Text | None:
     """Say where a version lies that did not come with catchment, and whether the one that did is newer."""
     if service["origin"] == "bundled":
         return None
+    if service.get("error") is not None:
+        note = f"{service['name']}: {service['error']}"
+        if service["bundled_date"] is not None:
+            note += f"; or go back: catchment services update {service['name']} --bundled"
+        return Text(clip(note, _LONGEST), style="yellow")
     note = f"{service['name']} is the version in {service['origin']}"
     if service["bundled_date"] is not None and service["bundled_date"] > (service["source_date"] or ""):
         note += (
@@ -173,6 +181,10 @@ def _changes(update: Numbers) -> Iterator[tuple[str, ...]]:
         here, there = move["from"], move["to"]
         apart = "" if move["distance_km"] is None else f", {move['distance_km']:,.0f} km away"
         yield "moved", move["site"], there["town"], there["country"], f"was {here['town']}, {here['country']}{apart}"
+
+    for entry in update["corrections_dropped"]:
+        told = f"{entry['key']} {entry['corrected']}, the list now has {entry['published']}"
+        yield "correction dropped", entry["site"], "", "", told
 
 
 def _identity_changes(update: Numbers) -> Iterator[tuple[str, ...]]:

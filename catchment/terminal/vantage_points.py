@@ -12,8 +12,9 @@ from rich.text import Text
 
 from catchment.assign import RULES
 from catchment.metrics import INTERCEPTED, Numbers
-from catchment.model import Kind
-from catchment.terminal.cells import add_row, clip, harmless, ms, table, target_title
+from catchment.model import Kind, Verdict
+from catchment.terminal.cells import add_row, clip, harmless, many, ms, table, target_title
+from catchment.terminal.interception import what_came
 
 _QUOTED = 60
 _ASKED = 24
@@ -21,19 +22,37 @@ _MOST_OBSERVATIONS = 40  # a screen; `--json` has them all
 _SHOWN_AT_EITHER_END = 15
 _MOST_LISTED = 20
 _NOTHING = "–"
-_LISTED = ("Vantage point", "Country", ">AS", "Came back", "Site", ">km away", ">RTT min ms")
+_MOST_OF_A_CODE = 5
+_FEW = 2
+_FIRST = "First (UTC)"
+_LISTED = (
+    "Vantage point",
+    "Country",
+    ">AS",
+    "Came back",
+    "Site",
+    ">km away",
+    ">RTT min ms",
+    "Somebody else",
+    ">Times",
+    _FIRST,
+)
+_LISTED_OK = ("Vantage point", "Country", ">AS", "Site", "Somebody else", ">Times", _FIRST)
 
 
 def show_vantage_point(told: Numbers) -> RenderableType:
     """Lay out what a run holds of one vantage point: for each target what was judged and why, and what it saw."""
     parts: list[RenderableType] = [
         Text(
-            f"{clip(told['vantage'], _QUOTED)} in {harmless(told['run'])}  {told['from']} to {told['to']}", style="bold"
+            f"{clip(told['vantage'], _QUOTED)} in {harmless(told['run'])}  {harmless(told['from'])} to "
+            f"{harmless(told['to'])}",
+            style="bold",
         )
     ]
     for target in told["targets"]:
         row = target["assignment"]
-        verdict = row["verdict"] if row["site"] is None else f"{row['verdict']}, {clip(row['site'], _QUOTED)}"
+        verdict = harmless(row["verdict"])
+        verdict += "" if row["site"] is None else f", {clip(row['site'], _QUOTED)}"
         parts += ["", target_title(target).append(f": {verdict}", style="bold yellow")]
         parts += [Text(f"- {harmless(sentence)}") for sentence in target["explanation"]]
         if target["observations"]:
@@ -59,12 +78,18 @@ def _observations_table(observations: list[Numbers]) -> Table:
 def _cells(one: Numbers) -> Iterator[str | Text]:
     yield one["at"].removesuffix("Z")
     yield clip(one["query"] or one["kind"], _ASKED)
-    judged = [] if one["rule"] is None else [f"{clip(one['site'] or 'no site', _QUOTED)} by {one['rule']}"]
-    item = f".{one['raw_item']}" if one["raw_item"] else ""
-    source = f"{clip(one['raw_file'], _QUOTED)}:{one['raw_record']}{item}, measurement {one['measurement_id']}"
     told = Text(clip(_came_back(one), 3 * _QUOTED))
-    yield told.append("\n" + harmless(", ".join([*judged, source])), style="dim")
+    judged = [] if one["rule"] is None else [f"{clip(one['site'] or 'no site', _QUOTED)} by {one['rule']}"]
+    yield told.append("\n" + harmless(", ".join([*judged, *_source(one)])), style="dim")
     yield ms(one["rtt_ms"])
+
+
+def _source(one: Numbers) -> Iterator[str]:
+    """Yield where the observation comes from; the file of a run measured here is named as its measurement is."""
+    item = f".{one['raw_item']}" if one["raw_item"] else ""
+    yield f"{clip(one['raw_file'], _QUOTED)}:{one['raw_record']}{item}"
+    if not str(one["raw_file"]).startswith(f"{one['measurement_id']}."):
+        yield f"measurement {one['measurement_id']}"
 
 
 def _came_back(one: Numbers) -> str:
@@ -82,29 +107,50 @@ def _came_back(one: Numbers) -> str:
 
 
 def list_vantage_points(target: Numbers) -> Iterator[RenderableType]:
-    """Yield the vantage points of each verdict but ok, the first of each with the reason in words.
+    """Yield the vantage points of each verdict, of `ok` those whom somebody else answered as well.
 
-    Those whom somebody else answered come before those who were not answered.
+    The first of each are listed with the reason in words. Those whom somebody else answered come before those who were
+    not answered.
     """
-    for group in sorted(target["groups"], key=lambda group: group["key"] not in INTERCEPTED):
-        listed = group.get("listed", [])
+    for group in sorted(target["groups"], key=lambda group: group["key"] not in {*INTERCEPTED, Verdict.OK}):
+        listed = group["listed"]
         if not listed:
             continue
-        yield Text(
-            f"\n{harmless(group['key'])}: {len(listed):,} vantage point{'' if len(listed) == 1 else 's'}",
-            style="bold yellow",
-        )
-        for rule, those in groupby(listed[:_MOST_LISTED], key=lambda one: one["rule"]):
-            yield Text(f"{rule}: {RULES.get(rule, 'a rule that this version does not know')}.")
-            yield Padding(_listed_table(list(those)), (0, 0, 0, 2), expand=False)
+        is_ok = group["key"] == Verdict.OK
+        but = ", but now and then answered by somebody else" if is_ok else ""
+        title = f"\n{harmless(group['key'])}{but}: {many(len(listed), 'vantage point')}"
+        yield Text(title, style="bold yellow")
+        codes = _codes_table(listed)
+        if codes is not None:
+            yield Padding(codes, (0, 0, 0, 2), expand=False)
+        for rule, those in groupby(listed[:_MOST_LISTED], key=lambda one: None if is_ok else one["rule"]):
+            if rule is not None:
+                yield Text(f"{harmless(rule)}: {RULES.get(rule, 'a rule that this version does not know')}.")
+            yield Padding(_listed_table(list(those), _LISTED_OK if is_ok else _LISTED), (0, 0, 0, 2), expand=False)
         if len(listed) > _MOST_LISTED:
             yield Text(f"  … {len(listed) - _MOST_LISTED:,} more: --json lists them all", style="dim")
 
 
-def _listed_table(listed: list[Numbers]) -> Table:
+def _codes_table(listed: list[Numbers]) -> Table | None:
+    """Count what came back without an identity, the rarest first: it is what one looks for among thousands."""
+    by_code: dict[str, list[str]] = {}
+    for one in listed:
+        if one["identity"] is None and one["rcode"] is not None:
+            by_code.setdefault(one["rcode"], []).append(one["vantage"])
+    if len(by_code) < _FEW:
+        return None
+    rows = table("Came back", ">Vantage points", "Which")
+    for code, vantages in sorted(by_code.items(), key=lambda entry: (len(entry[1]), entry[0])):
+        first = ", ".join(clip(vantage, _QUOTED) for vantage in vantages[:_MOST_OF_A_CODE])
+        add_row(rows, code, f"{len(vantages):,}", first + (", …" if len(vantages) > _MOST_OF_A_CODE else ""))
+    return rows
+
+
+def _listed_table(listed: list[Numbers], headings: tuple[str, ...]) -> Table:
     lines = [_listed_cells(one) for one in listed]
-    filled = [heading for heading in _LISTED if any(line[heading] != _NOTHING for line in lines)]
+    filled = [heading for heading in headings if any(line[heading] != _NOTHING for line in lines)]
     rows = table(*filled)
+    rows.columns[-1].no_wrap = filled[-1] == _FIRST
     for line in lines:
         add_row(rows, *(line[heading] for heading in filled))
     return rows
@@ -112,7 +158,7 @@ def _listed_table(listed: list[Numbers]) -> Table:
 
 def _listed_cells(one: Numbers) -> dict[str, str]:
     identity = None if one["identity"] is None else f"“{clip(one['identity'], _QUOTED)}”"
-    asn, distance_km = one["asn"], one["distance_km"]
+    asn, distance_km, others = one["asn"], one["distance_km"], one["others"]
     cells = (
         one["vantage"],
         one["country"] or _NOTHING,
@@ -121,5 +167,8 @@ def _listed_cells(one: Numbers) -> dict[str, str]:
         one["site"] or _NOTHING,
         _NOTHING if distance_km is None else f"{distance_km:,.0f}",
         ms(one["rtt_ms_min"]),
+        _NOTHING if others is None else what_came(others),
+        _NOTHING if others is None else f"{others['answers']:,}",
+        _NOTHING if others is None else others["first_at"].removesuffix("Z"),
     )
     return dict(zip(_LISTED, cells, strict=True))

@@ -10,6 +10,7 @@ from typing import Any
 
 from catchment.assign import Identified, identify
 from catchment.campaign import digest, service_table
+from catchment.errors import CatchmentError
 from catchment.metrics import Numbers
 from catchment.model import Service
 from catchment.services import (
@@ -24,8 +25,11 @@ from catchment.services import (
 
 
 def list_services(today: datetime.date) -> list[dict[str, Any]]:
-    """Return the services that have a name, in short; sites are active that serve on the day `today`."""
-    return [_in_short(name, find_service(name), today) for name in known_names()]
+    """Return the services that have a name, in short; sites are active that serve on the day `today`.
+
+    Of one whose file cannot be used, `error` says why.
+    """
+    return [_in_short(name, today) for name in known_names()]
 
 
 def describe_service(name: str) -> dict[str, Any]:
@@ -40,7 +44,20 @@ def identify_strings(name: str, identities: Sequence[str]) -> Numbers:
     return {"service": service.name, "identities": [_told(found) for found in identify(service, identities)]}
 
 
-def _in_short(name: str, service: Service, today: datetime.date) -> dict[str, Any]:
+def _in_short(name: str, today: datetime.date) -> dict[str, Any]:
+    try:
+        service = find_service(name)
+    except CatchmentError as error:
+        unknown = dict.fromkeys(("operator", "sites", "active_sites", "digest", "source_date"))
+        return {
+            "name": name,
+            **unknown,
+            "answers": [],
+            "addresses": [],
+            "origin": str(service_file(name)),
+            "bundled_date": _bundled_date(name),
+            "error": str(error),
+        }
     active = [
         site
         for site in service.sites
@@ -54,19 +71,23 @@ def _in_short(name: str, service: Service, today: datetime.date) -> dict[str, An
         "answers": list(service.answers),
         "addresses": [entry.address for entry in service.addresses if entry.until is None],
         **_version(name, service),
+        "error": None,
     }
 
 
 def _version(name: str, service: Service) -> dict[str, Any]:
     """Return which version of a service this is, and the date of the bundled one that an own version stands before."""
     file = Path(name) if is_path(name) else service_file(name)
-    hides = not is_bundled(file) and not is_path(name) and name in service_names()
     return {
         "digest": digest(service),
         "origin": "bundled" if is_bundled(file) else str(file),
         "source_date": _source_date(service),
-        "bundled_date": _source_date(bundled_service(name)) if hides else None,
+        "bundled_date": None if is_bundled(file) else _bundled_date(name),
     }
+
+
+def _bundled_date(name: str) -> str | None:
+    return _source_date(bundled_service(name)) if name in service_names() else None
 
 
 def _source_date(service: Service) -> str | None:

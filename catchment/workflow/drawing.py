@@ -93,7 +93,7 @@ def _dots(con: duckdb.DuckDBPyConnection, target: Target) -> tuple[list[Dot], in
 
 
 def _changes(con: duckdb.DuckDBPyConnection, before: Side, after: Side, target: Target) -> tuple[list[Change], int]:
-    """Return what to draw of one target of the later run, and how many that reached a site have no place."""
+    """Return what became of those that reached a site on either side, and how many of them have no place."""
     from catchment.figures import Change  # noqa: PLC0415
 
     pairs = comparing.pair_targets(before[0].header.targets, after[0].header.targets)
@@ -101,15 +101,21 @@ def _changes(con: duckdb.DuckDBPyConnection, before: Side, after: Side, target: 
     if pair is None:
         raise UnknownName(f"the run before did not measure {target.address}: choose a target of both with --target")
     rows = con.execute(
-        """SELECT v.latitude, v.longitude, b.site, a.site
-        FROM (SELECT * FROM assignments_before WHERE target = $before AND site IS NOT NULL) AS b
-        FULL JOIN (SELECT * FROM assignments_after WHERE target = $after AND site IS NOT NULL) AS a USING (vantage)
-        JOIN vantage_points AS v USING (vantage) ORDER BY vantage""",
-        {"before": pair[0].address, "after": pair[1].address},
+        """SELECT v.latitude, v.longitude, b.site, a.site, coalesce(b.verdict, $absent), coalesce(a.verdict, $absent)
+        FROM (SELECT * FROM assignments_before WHERE target = $before) AS b
+        FULL JOIN (SELECT * FROM assignments_after WHERE target = $after) AS a USING (vantage)
+        LEFT JOIN vantage_points AS v USING (vantage)
+        WHERE b.site IS NOT NULL OR a.site IS NOT NULL ORDER BY vantage""",
+        {"before": pair[0].address, "after": pair[1].address, "absent": Verdict.NO_RESULT.value},
     ).fetchall()
     changes = [
-        Change(latitude=lat, longitude=lon, before=old, after=new) for lat, lon, old, new in rows if lat is not None
-    ]
-    if not changes:
+        Change(
+            latitude=latitude, longitude=longitude, before=old, after=new,
+            verdict_before=Verdict(verdict_before), verdict_after=Verdict(verdict_after),
+        )
+        for latitude, longitude, old, new, verdict_before, verdict_after in rows
+    ]  # fmt: skip
+    unplaced = sum(change.place is None for change in changes)
+    if unplaced == len(changes):
         raise UnknownName("no vantage point that reached a site has a place to draw: import with --probes FILE")
-    return changes, len(rows) - len(changes)
+    return changes, unplaced

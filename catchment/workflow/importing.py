@@ -23,9 +23,9 @@ from catchment.engine import parts, quote, quote_path
 from catchment.errors import InvalidFile, InvalidRun, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import measure
-from catchment.model import Target, Window
+from catchment.model import Service, Target, Window
 from catchment.observe import Reading, Rejected, ResultFile, observe, sniff, write_nothing
-from catchment.services import find_service, service_names
+from catchment.services import find_service, usable_services
 from catchment.workflow.loading import bounded, view_tables, workbench
 
 Progress = Callable[[str, float], None]
@@ -86,17 +86,18 @@ def import_results(
             cut=cut,
         )
         with workbench() as (con, temporary):
-            reading, unusable = _observe(con, temporary, named, folder, header, progress)
+            candidates, remarks = _candidates(header)
+            reading, unusable = _observe(con, temporary, named, folder, header, candidates, progress)
             observations = store.part_of(folder, store.OBSERVATIONS)
-            header = _settle_targets(con, observations, header)
+            header = _settle_targets(con, observations, header, candidates)
             listed = listing.result()
             lacking = write_vantage_points(con, listed, observations, store.part_of(folder, store.VANTAGE_POINTS))
             store.write_header(folder, header)
             for copy in copies:
                 copy.result()
             _judge(con, folder, folder / store.VANTAGE_POINTS, header, reading, unusable, progress)
-    warnings = _warnings(reading, unusable, header, listed, lacking)
-    return Imported(run=out, reading=reading, targets=header.targets, warnings=tuple(warnings))
+    warnings = (*remarks, *_warnings(reading, unusable, header, listed, lacking))
+    return Imported(run=out, reading=reading, targets=header.targets, warnings=warnings)
 
 
 def derive(path: Path, *, service: str | None = None, progress: Progress = lambda *_: None) -> Imported:
@@ -122,20 +123,21 @@ def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: boo
         files = sorted(raw.iterdir())
     else:
         files = [file for file in (raw / name for name in store.result_files(accepted)) if _holds_something(file)]
+    candidates, about_services = _candidates(header)
     with workbench() as (con, temporary), store.new_tiers(path) as folder:
         if accepted is not None and not files:
             header = replace(header, cut=accepted.window())  # nobody reported: that is a result too
             reading = write_nothing(con, store.part_of(folder, store.OBSERVATIONS))
         else:
-            reading, unusable = _observe(con, temporary, find_files(files), folder, header, progress)
+            reading, unusable = _observe(con, temporary, find_files(files), folder, header, candidates, progress)
         if settle:
-            header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header)
+            header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header, candidates)
         asked = () if accepted is None else tuple(accepted.asked())
         beside = Beside(asked=asked, hop_names=store.read_hop_names(path))
         _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, beside)
         store.write_header(folder, header)
     remarks = () if accepted is None else accepted.remarks
-    warnings = (*remarks, *_warnings(reading, unusable, header, None, 0))
+    warnings = (*about_services, *remarks, *_warnings(reading, unusable, header, None, 0))
     return Imported(run=path, reading=reading, targets=header.targets, warnings=warnings)
 
 
@@ -159,17 +161,21 @@ def _holds_something(file: Path) -> bool:
     return first != b""
 
 
+def _candidates(header: store.Header) -> tuple[Sequence[Service], Sequence[str]]:
+    """Return the services of which the addresses can be, with warnings: all that have a name, where none was named."""
+    return (header.services, ()) if header.services else usable_services()
+
+
 def _observe(
     con: duckdb.DuckDBPyConnection,
     temporary: Path,
     named: Sequence[tuple[Path, str]],
     folder: Path,
     header: store.Header,
+    services: Sequence[Service],
     progress: Progress,
 ) -> tuple[Reading, list[Rejected]]:
     files, unusable = sniff_files(named)
-    # Where no service was named, the address tells which of the bundled ones it is.
-    services = header.services or [find_service(name) for name in service_names()]
     sizes = {file.name: file.path.stat().st_size for file in files}
     read = 0
 
@@ -184,7 +190,9 @@ def _observe(
     return observe(con, files, services, to, temporary, window=header.cut, done=done), unusable
 
 
-def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: store.Header) -> store.Header:
+def _settle_targets(
+    con: duckdb.DuckDBPyConnection, observations: Path, header: store.Header, candidates: Sequence[Service]
+) -> store.Header:
     """Name the targets that were measured: the addresses of the services, or any, where no identity needs a service."""
     found = con.execute(
         f"""SELECT service, target, count(*), count(*) FILTER (WHERE identity IS NOT NULL)
@@ -192,8 +200,8 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
     ).fetchall()
     ours = sorted((service, address) for service, address, _, _ in found if service is not None)
     if ours:
-        known = {service.name: service for service in header.services}
-        services = tuple(known.get(name) or find_service(name) for name in sorted({name for name, _ in ours}))
+        names = {name for name, _ in ours}
+        services = tuple(sorted((known for known in candidates if known.name in names), key=lambda known: known.name))
         targets = tuple(Target(service=service, address=address) for service, address in ours)
         return replace(header, services=services, targets=targets)
     if not found:
@@ -206,7 +214,7 @@ def _settle_targets(con: duckdb.DuckDBPyConnection, observations: Path, header: 
         )
     if any(identities for _, _, _, identities in found):
         raise InvalidFile(
-            f"no bundled service has the address measured, {most}: describe yours with --service FILE.toml"
+            f"no service that has a name has the address measured, {most}: describe yours with --service FILE.toml"
         )
     return replace(
         header, targets=tuple(sorted((Target(service=None, address=row[1]) for row in found), key=lambda t: t.address))

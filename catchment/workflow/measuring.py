@@ -30,12 +30,12 @@ from catchment.model import Window
 from catchment.platforms.atlas.client import PlatformUnsure
 from catchment.platforms.atlas.collecting import LATE_S, collect, why_incomplete
 from catchment.platforms.atlas.scheduling import Measurement, adopt, reuse, schedule
-from catchment.platforms.atlas.selecting import choose, describe, works
+from catchment.platforms.atlas.selecting import choose, describe, whom_not_asked, works
 from catchment.platforms.connecting import Platform, connect
 from catchment.store import Accepted, Header, Stage
 from catchment.workflow.importing import Imported, Progress, rebuild
 from catchment.workflow.loading import workbench
-from catchment.workflow.naming_hops import is_naming_due, judge_by_names
+from catchment.workflow.naming_hops import Say, is_naming_due, judge_by_names
 from catchment.workflow.planning import check_limits, estimate_plan, load_plan
 
 _SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
@@ -51,11 +51,13 @@ def run_campaign(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
 ) -> Imported:
     """Measure a campaign as a new run: at `out`, or below `root` by the campaign's name and the time.
 
-    Raises CatchmentError. What went wrong before anything was asked for leaves nothing behind; later the run stays, and
-    the message says how to go on.
+    `say` is told what the user waits for when RIPE Atlas does not answer at once, or the DNS is asked. Raises
+    CatchmentError. What went wrong before anything was asked for leaves nothing behind; later the run stays, and the
+    message says how to go on.
     """
     campaign, services, targets = load_plan(file)
     start = float(int(clock()))
@@ -73,7 +75,7 @@ def run_campaign(
     topology = None if campaign.sandbox.topology is None else Path(campaign.sandbox.topology)
     made = store.begin_run(path, header, topology)
     with store.locked(path), _kept_if_accepted(path, made):
-        return _go_on(path, header, environ, clock, sleep, progress)
+        return _go_on(path, header, environ, clock, sleep, progress, say)
 
 
 def resume_run(
@@ -83,6 +85,7 @@ def resume_run(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
 ) -> Imported:
     """Go on with a run where it stopped. Raises CatchmentError."""
     header = store.read_header(path)
@@ -92,7 +95,7 @@ def resume_run(
     if store.is_complete(path) and store.is_collected(path, accepted) and not is_naming_due(header, accepted):
         raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
     with store.locked(path), _kept_if_accepted(path):
-        return _go_on(path, header, environ, clock, sleep, progress)
+        return _go_on(path, header, environ, clock, sleep, progress, say)
 
 
 def _go_on(
@@ -102,6 +105,7 @@ def _go_on(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
     progress: Progress,
+    say: Say,
 ) -> Imported:
     """Do what is left to do for a run whose lock is held."""
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
@@ -115,13 +119,15 @@ def _go_on(
             )
         if store.topology_file(path).exists():
             plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
-        with connect(plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal) as platform:
+        with connect(
+            plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal, say=say
+        ) as platform:
             _measure(path, header, plan, platform, progress)
         accepted = store.read_accepted(path)
     if not is_naming_due(header, accepted):
         return rebuild(path, header, _part(progress, _COLLECTED, 1))
     done = rebuild(path, header, _part(progress, _COLLECTED, _DERIVED))
-    done = judge_by_names(done, environ=environ, clock=clock, progress=_part(progress, _DERIVED, 1))
+    done = judge_by_names(done, environ=environ, clock=clock, progress=_part(progress, _DERIVED, 1), say=say)
     if accepted is not None:
         store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
     return done
@@ -193,7 +199,8 @@ def _schedule(
         known=known,
         progress=_part(progress, 0.6, 1),
     )
-    held = replace(held, stage=Stage.SCHEDULED, remarks=tuple(platform.atlas.warnings))
+    remarks = (*platform.atlas.warnings, *whom_not_asked(probes, header.targets))
+    held = replace(held, stage=Stage.SCHEDULED, remarks=remarks)
     store.write_accepted(path, held)
     return held
 

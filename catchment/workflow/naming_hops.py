@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from catchment import store
@@ -20,8 +21,11 @@ from catchment.store import Accepted, Header, Stage
 from catchment.workflow.importing import Imported, Progress, derive, rebuild
 from catchment.workflow.loading import workbench
 
-_BATCH = 200  # so many names are stored at a time; of such a batch without any answer, the resolver is given up
+_FIRST, _BATCH = 20, 200  # so many names are stored at a time; after one without any answer the resolver is given up
 _NAMING = 0.5  # of the whole; the rest is judging again
+
+Say = Callable[[str], None]
+"""Told in a line what the user waits for."""
 
 Ask = Callable[[Sequence[str], Callable[[int], None]], Mapping[str, str | None]]
 """Asks for the names of addresses and tells how many are done; those of whom nobody could tell are left out."""
@@ -34,15 +38,16 @@ def derive_with_names(
     environ: Mapping[str, str],
     clock: Callable[[], float] = time.time,
     progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
 ) -> Imported:
     """Rebuild every table of a stored run, and ask for the names of its routers that are not known yet.
 
-    Raises CatchmentError; that names cannot be had is a warning.
+    `say` is told when the DNS is asked. Raises CatchmentError; that names cannot be had is a warning.
     """
     done = derive(path, service=service, progress=lambda text, share: progress(text, share / 2))
     with store.locked(path):
         return judge_by_names(
-            done, environ=environ, clock=clock, progress=lambda text, share: progress(text, (1 + share) / 2)
+            done, environ=environ, clock=clock, progress=lambda text, share: progress(text, (1 + share) / 2), say=say
         )
 
 
@@ -63,6 +68,7 @@ def judge_by_names(
     environ: Mapping[str, str],
     clock: Callable[[], float],
     progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
 ) -> Imported:
     """Ask for the names of the last routers of a derived run whose lock is held; derive it again if that brought any.
 
@@ -75,6 +81,8 @@ def judge_by_names(
     nameless = [address for address in _last_routers(path) if address not in held.names]
     if header.platform != PlatformName.SANDBOX:
         nameless = [address for address in nameless if is_public(address)]
+        if nameless:
+            say(f"asking the DNS for the names of {len(nameless)} routers")
     try:
         lacking = _ask_all(path, nameless, _whom_to_ask(header, path, environ), clock, progress) if nameless else 0
         if lacking:
@@ -98,15 +106,20 @@ def _last_routers(path: Path) -> list[str]:
 
 
 def _ask_all(path: Path, addresses: Sequence[str], ask: Ask, clock: Callable[[], float], progress: Progress) -> int:
-    """Ask for names and store them; return of how many addresses nobody could tell."""
+    """Ask for names and store them; return of how many addresses nobody could tell.
+
+    The first few are of all networks, so that a resolver which tells nothing of them is dead and not just their zone.
+    """
     total, told = len(addresses), 0
-    for start in range(0, total, _BATCH):
+    first = addresses[:: -(-total // _FIRST)]
+    ordered = list(dict.fromkeys([*first, *addresses]))
+    for start, end in pairwise(sorted({0, *range(len(first), total, _BATCH), total})):
 
         def tell(count: int, start: int = start) -> None:
             progress(f"asking the DNS for the names of {total} routers", _NAMING * (start + count) / total)
 
         tell(0)
-        found = ask(addresses[start : start + _BATCH], tell)
+        found = ask(ordered[start:end], tell)
         if not found:
             break
         store.write_hop_names(path, found, resolved_at=iso_time(int(clock())) or "")

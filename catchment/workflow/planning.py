@@ -64,7 +64,10 @@ def _most_probes(campaign: Campaign) -> int:
 
 
 def _summary(plan: Numbers) -> str:
-    return f"{plan['probes']:,} vantage points, {plan['results']:,} results, {plan['credits']:,} credits"
+    told = f"{plan['results']:,} results, {plan['credits']:,} credits"
+    if any(measurement["af"] == 6 for measurement in plan["measurements"]):
+        told = f"at most {told} (not every vantage point has IPv6)"
+    return f"{plan['probes']:,} vantage points, {told}"
 
 
 def load_plan(file: Path) -> tuple[Campaign, list[Service], list[Target]]:
@@ -79,6 +82,13 @@ def load_plan(file: Path) -> tuple[Campaign, list[Service], list[Target]]:
     for _, service in found:
         if services.setdefault(service.name, service) != service:
             raise InvalidFile(f"{file}: two different services are called '{service.name}': rename one of them")
+    owners: dict[str, str | None] = {}
+    for target in targets:
+        if owners.setdefault(target.address, target.service) != target.service:
+            raise InvalidFile(
+                f"{file}: '{owners[target.address]}' and '{target.service}' have the address {target.address} both: "
+                "measure it under one of them"
+            )
     return replace(campaign, targets=resolved), list(services.values()), list(dict.fromkeys(targets))
 
 

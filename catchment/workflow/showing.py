@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from catchment import compare as comparing
 from catchment import store
 from catchment.campaign import digest
-from catchment.errors import InvalidRun, UnknownName
+from catchment.errors import InvalidRun, UnknownName, hint
 from catchment.metrics import Numbers, measure
 from catchment.model import Grouping, Level, SiteSet, Window
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
@@ -27,6 +28,7 @@ def show(
     stored = run.metrics
     targets = chosen_targets(run.header.targets, af, target)
     if by is None and site_set is SiteSet.LISTED and window == Window():
+        _check_version(run, stored)
         numbers = stored
         wanted = {chosen.address for chosen in targets}
         numbers["targets"] = [entry for entry in stored["targets"] if entry["target"] in wanted]
@@ -36,6 +38,14 @@ def show(
             numbers = measure(con, services, targets, inside, by=by, site_set=site_set)
             numbers["input"] = stored["input"]
     return {"run": str(run.path), "platform": run.header.platform, **numbers}
+
+
+def _check_version(run: store.Run, stored: Numbers) -> None:
+    """Raise InvalidRun where an earlier version of catchment stored the numbers, with less than today's to show."""
+    if not all("foreign_identities" in entry for entry in stored.get("targets", [{}])):
+        raise InvalidRun(
+            f"{run.path}: written by an earlier version: `catchment derive {shlex.quote(str(run.path))}` rebuilds it"
+        )
 
 
 def compare_runs(
@@ -75,8 +85,12 @@ def compare_runs(
 def list_runs(root: Path, campaign: str | None = None) -> Numbers:
     """Return the stored runs, each campaign's in the order in which they were measured.
 
-    `damaged` says of those that are not whole what the matter is, and what to do.
+    `damaged` says of those that are not whole what the matter is, and what to do. Raises UnknownName where nothing is
+    stored of the campaign.
     """
+    if campaign is not None and campaign not in (known := store.stored_campaigns(root)):
+        nearest = hint(campaign, known, "`catchment runs` lists all that is stored")
+        raise UnknownName(f"there is no campaign '{campaign}' in {root}: {nearest}")
     found: list[dict[str, Any]] = []
     damaged: list[str] = []
     for path in [*store.stored_runs(root, campaign), *store.unfinished_runs(root, campaign)]:

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from catchment.campaign import corrected, digest, load_uncorrected, service_to_toml
+from catchment.campaign import apart_km, corrected, digest, load_uncorrected, service_to_toml
 from catchment.errors import InvalidFile, UnknownName, hint
-from catchment.geo import arc_km
 from catchment.metrics import Numbers
-from catchment.model import Service, Site
+from catchment.model import Correction, Service, Site
 from catchment.services import bundled_file, bundled_service, find_service, is_bundled, own_folder, service_file
 from catchment.services.fetching import fetch_list
+from catchment.services.matching import SAME_PLACE_KM
+from catchment.services.placing import corrected_keys
 from catchment.services.root_list import Merged, PublishedList, merge_list, read_list
 
 PUBLIC_SERVER = "https://root-servers.org"
 LISTS = {f"{letter}-root": letter.upper() for letter in "abcdefghijklm"}
 """Services whose operators publish a list of their sites, and under which letter."""
 
+_MOST_CLOSED = 0.5  # of the active sites; more are rather missing from a list than gone
 
-def update_service(name: str, *, now: datetime.datetime, out: Path | None = None, server: str | None = None) -> Numbers:
+
+def update_service(
+    name: str, *, now: datetime.datetime, out: Path | None = None, server: str | None = None, force: bool = False
+) -> Numbers:
     """Bring a root letter up to its published list; store it at `out`, else as the user's own version.
 
     Without `out` nothing is stored where the list says nothing new, but for its date in an own version. `now` is UTC.
-    Raises UnknownName, InvalidFile, and ListUnavailable where the list cannot be fetched.
+    Raises UnknownName, ListUnavailable where the list cannot be fetched, and InvalidFile, also (unless forced) where
+    the list would close more than half of the active sites.
     """
+    if out is not None and not out.name:
+        raise InvalidFile(f"'{out}' is a folder: name a file with -o")
     if name not in LISTS:
         otherwise = f"those of {', '.join(LISTS)} do"
         raise UnknownName(f"the sites of '{name}' stand in no published list: {hint(name, list(LISTS), otherwise)}")
@@ -38,7 +47,7 @@ def update_service(name: str, *, now: datetime.datetime, out: Path | None = None
     url = f"{(server or PUBLIC_SERVER).rstrip('/')}/root/{LISTS[name]}/json/"
     merged, listed = _merge(known, url, now.date())
     to = own_folder() / f"{name}.toml" if out is None else out
-    after = corrected(merged.service, to)
+    after = _checked(known, merged, url, force=force)
     changed = replace(merged.service, sources=()) != replace(known, sources=())
     stored = out is not None or changed or (not is_bundled(file) and merged.service != known)
     if stored:
@@ -60,7 +69,10 @@ def restore_bundled(name: str) -> Numbers:
     bundled_file(name)  # what is nowhere else is not removed
     own = service_file(name)
     if not is_bundled(own):
-        own.unlink()
+        try:
+            own.unlink()
+        except OSError as error:
+            raise InvalidFile(f"{own}: {error.strerror}: remove it by hand") from error
     return {
         "service": name,
         "removed": None if is_bundled(own) else str(own),
@@ -83,6 +95,20 @@ def _merge(known: Service, url: str, on: datetime.date) -> tuple[Merged, Publish
     return merged, published
 
 
+def _checked(known: Service, merged: Merged, url: str, *, force: bool) -> Service:
+    """Return the service with its corrections applied. Raises InvalidFile where the list cannot be meant."""
+    active = sum(site.until is None for site in known.sites)
+    if len(merged.closed) > active * _MOST_CLOSED and not force:
+        raise InvalidFile(
+            f"{url}: the list would close {len(merged.closed)} of {active} active sites: try again later, "
+            "or say --force if it is right"
+        )
+    try:
+        return corrected(merged.service, Path(f"{merged.service.name}.toml"))
+    except InvalidFile as error:
+        raise InvalidFile(f"{url}: with this list, {error}") from error
+
+
 def _changes(merged: Merged, before: Service, after: Service) -> Numbers:
     """Return what a list changed; corrections count: a place that they had right already has not moved."""
     was, now = ({site.code: site for site in service.sites} for service in (before, after))
@@ -92,14 +118,34 @@ def _changes(merged: Merged, before: Service, after: Service) -> Numbers:
         "closed": [{**_site(now[site.code]), "until": _day(now[site.code].until)} for site in merged.closed],
         "reopened": [_site(now[site.code]) for site in merged.reopened],
         "moved": [
-            {"site": there.code, "from": _place(here), "to": _place(there), "distance_km": _apart_km(here, there)}
+            {
+                "site": there.code,
+                "from": _place(here),
+                "to": _place(there),
+                "distance_km": _rounded(apart_km(here, there)),
+            }
             for here, there in moves
-            if _place(here) != _place(there)
+            if _is_elsewhere(here, there)
         ],
         "identities_added": [{"site": code, "identity": identity} for code, identity in merged.identities_added],
         "identities_gone": [{"site": code, "identity": identity} for code, identity in merged.identities_gone],
+        "corrections_dropped": [
+            row for correction in merged.corrections_dropped for row in _dropped(correction, merged.service)
+        ],
         "addresses_unknown": list(merged.addresses),
     }
+
+
+def _dropped(correction: Correction, published: Service) -> Iterator[dict[str, Any]]:
+    site = next(site for site in published.sites if site.code == correction.site)
+    for key in corrected_keys(correction):
+        yield {
+            "site": site.code,
+            "key": key,
+            "corrected": getattr(correction, key),
+            "published": getattr(site, key),
+            "reason": correction.reason,
+        }
 
 
 def _site(site: Site) -> dict[str, Any]:
@@ -114,10 +160,17 @@ def _day(day: datetime.date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _apart_km(one: Site, other: Site) -> float | None:
-    if one.latitude is None or one.longitude is None or other.latitude is None or other.longitude is None:
-        return None
-    return round(arc_km(one.latitude, one.longitude, other.latitude, other.longitude), 1)
+def _is_elsewhere(here: Site, there: Site) -> bool:
+    """Tell whether a place has another name, or is a kilometre or more away."""
+    if (here.town, here.country) != (there.town, there.country):
+        return True
+    if (here.latitude is None) != (there.latitude is None):
+        return True
+    return (apart_km(here, there) or 0.0) >= SAME_PLACE_KM
+
+
+def _rounded(distance_km: float | None) -> float | None:
+    return None if distance_km is None else round(distance_km, 1)
 
 
 def _heading(name: str, url: str, now: datetime.datetime, *, is_own: bool) -> str:

@@ -31,7 +31,7 @@ class Atlas:
     """The RIPE Atlas API at one endpoint. Every method raises PlatformFailed, with one line that says what to do.
 
     `sleep` waits between tries, `random` (0 to 1) spreads them, `timeout_s` is for connecting and for each read;
-    `heard` is told the server's time whenever it answers.
+    `heard` is told the server's time whenever it answers, `say` (in a line) what went wrong when it is tried again.
     """
 
     def __init__(
@@ -42,9 +42,10 @@ class Atlas:
         random: Callable[[], float] = _random.random,
         timeout_s: tuple[float, float] = (5.0, 60.0),
         heard: Callable[[float], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.endpoint = endpoint
-        self._session = Session(endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard)
+        self._session = Session(endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard, say=say)
 
     def __enter__(self) -> Atlas:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 from catchment.campaign import VantagePoints
 from catchment.errors import PlatformFailed, UnknownName, hint
 from catchment.geo import CONTINENTS
+from catchment.model import Target
 from catchment.platforms.atlas.client import Atlas
 
 Probe = dict[str, Any]
@@ -59,6 +60,9 @@ def choose(
             f"{atlas.endpoint.server}: no connected probe fits the campaign's vantage points: ask for more countries, "
             "ASNs or ids, or for fewer tags"
         )
+    only_ids = wanted.ids and not wanted.countries and not wanted.asns
+    if len(chosen) < wanted.count and not only_ids:
+        atlas.warnings.append(f"only {len(chosen)} connected probes fit the campaign, which wants {wanted.count}")
     progress(f"{len(chosen)} probes chosen", 1.0)
     return [chosen[number] for number in sorted(chosen)]
 
@@ -71,6 +75,17 @@ def describe(atlas: Atlas, ids: Iterable[int], progress: Progress = lambda *_: N
 def works(probe: Probe, af: int) -> bool:
     """Tell whether a probe can reach anything in an address family."""
     return WORKS[af] in _tags(probe)
+
+
+def whom_not_asked(probes: Sequence[Probe], targets: Sequence[Target]) -> Iterator[str]:
+    """Say how many of the probes chosen are not asked about some targets, as their address family does not work."""
+    for af in sorted({target.af for target in targets}):
+        lacking = sum(not works(probe, af) for probe in probes)
+        if lacking:
+            yield (
+                f"{lacking} of {len(probes)} vantage points have no working IPv{af} and were not asked about "
+                f"{_some([target.address for target in targets if target.af == af])}"
+            )
 
 
 def _sources(wanted: VantagePoints, af: int) -> Iterator[dict[str, Any]]:
@@ -125,5 +140,5 @@ def _rank(seed: int, number: int) -> bytes:
     return hashlib.sha256(f"{seed} {number}".encode()).digest()
 
 
-def _some(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:10])) + (", …" if len(numbers) > 10 else "")
+def _some(things: Sequence[object]) -> str:
+    return ", ".join(map(str, things[:10])) + (", …" if len(things) > 10 else "")

@@ -126,8 +126,8 @@ class Question:
 class Session:
     """Connections to one endpoint. `sleep` waits between tries, `random` (0 to 1) spreads them.
 
-    `timeout_s` is for connecting and for each read. `heard` is told the server's time whenever it answers. `warnings`
-    collects the API's remarks on answers that were good.
+    `timeout_s` is for connecting and for each read. `heard` is told the server's time whenever it answers, `say` why
+    an answer is being waited for. `warnings` collects the API's remarks on answers that were good.
     """
 
     def __init__(
@@ -138,11 +138,13 @@ class Session:
         random: Callable[[], float],
         timeout_s: tuple[float, float],
         heard: Callable[[float], None],
+        say: Callable[[str], None],
     ) -> None:
         self.endpoint = endpoint
         self.warnings: list[str] = []
         self._sleep = sleep
         self._random = random
+        self._say = say
         self._timeout_s = timeout_s
         self._http = requests.Session()
         self._http.trust_env = not endpoint.is_loopback
@@ -204,6 +206,7 @@ class Session:
                 if failures.is_hopeless(failure) or (question.once and not unsent) or attempt == _TRIES - 1:
                     form = PlatformUnsure if question.once and not unsent else PlatformFailed
                     raise form(self.message(question, failures.describe(failure), form)) from failure
+                self._say_once(attempt, self.message(question, failures.describe(failure)))
                 self._sleep(backoff_s)
                 continue
             problem, again = self._judge(question, response, body)
@@ -212,8 +215,13 @@ class Session:
             asked_s = _retry_after_s(response)
             if not again or attempt == _TRIES - 1 or (asked_s or 0.0) > _LONGEST_RETRY_AFTER_S:
                 raise problem
+            self._say_once(attempt, str(problem))
             self._sleep(backoff_s if asked_s is None else asked_s + self._random())
         raise AssertionError("the last try returns or raises")
+
+    def _say_once(self, attempt: int, problem: str) -> None:
+        if attempt == 0:
+            self._say(f"trying again, {_TRIES - 1} times at most: {problem}")
 
     def message(self, question: Question, problem: str, form: type[PlatformFailed] = PlatformFailed) -> str:
         """Return the one line that says what was asked, what happened and what to do; the key never stands in it."""

@@ -6,19 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM
 from catchment.metrics import Numbers
-from catchment.model import Outcome, Service
+from catchment.model import Outcome, Service, Verdict
 from catchment.workflow.explaining.wording import plain
 
 _OUTCOMES = ("identified", "foreign_identity", "unknown_identity", "errors", "empty")
+ACCUSED = (Verdict.IMPOSSIBLE_RTT, Verdict.MISLOCATED)
+"""Verdicts by light on answers that name a site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Rows of the tiers, each by the names of its columns.
 
-    `observations` have besides their `site`, `rule`, `outcome` and `witnesses` as judged; `kilometres` are the
-    distances to the active sites whose place is known; `elsewhere` are the vantage point's other assignments.
+    `observations` have besides their `site`, `rule`, `outcome`, `witnesses` and `promised` as judged, and of their two
+    identities the `judged_identity`; `kilometres` are the distances to the sites in use whose place is known;
+    `elsewhere` are the vantage point's other assignments; `peers` counts what the other vantage points got here;
+    `same_place` says how many of them give exactly the same place.
     """
 
     place: Numbers
@@ -29,10 +34,12 @@ class Case:
     flips: Sequence[Numbers] = ()
     kilometres: dict[str, float] = field(default_factory=dict)
     elsewhere: Sequence[Numbers] = ()
+    peers: Counter[str] = field(default_factory=Counter)
+    same_place: int = 0
 
     @property
     def answers(self) -> int:
-        """Return how many DNS answers came, whatever they say."""
+        """Return how many answers came to queries for an identity, whatever they say."""
         return sum(self.assignment[outcome] for outcome in _OUTCOMES)
 
     @property
@@ -41,21 +48,17 @@ class Case:
         return int(self.assignment["pings_answered"] + self.assignment["pings_lost"])
 
     @property
-    def rtt_ms(self) -> float | None:
-        """Return the RTT by which distances are judged: of the fastest answer, or else of the fastest ping."""
-        row = self.assignment
-        if row["rule"] == "light-ping" or row["rtt_ms_min"] is None:
-            return row["ping_ms_min"]  # type: ignore[no-any-return]
-        return row["rtt_ms_min"]  # type: ignore[no-any-return]
-
-    @property
     def name(self) -> str:
         """Return what to call the service."""
         return "the service" if self.service is None else plain(self.service.name)
 
-    def site(self, code: str | None = None) -> str:
-        """Name a site, by default the one assigned, with its town."""
-        code = self.assignment["site"] if code is None else code
+    @property
+    def assigned_site(self) -> str:
+        """Name the site assigned, with its town."""
+        return self.site(self.assignment["site"])
+
+    def site(self, code: str) -> str:
+        """Name a site, with its town."""
         sites = () if self.service is None else self.service.sites
         known = next((site for site in sites if site.code == code), None)
         return plain(code) if known is None else f"{plain(code)} ({plain(known.town)}, {plain(known.country)})"
@@ -63,6 +66,37 @@ class Case:
     def with_outcome(self, outcome: Outcome) -> list[Numbers]:
         """Return the answers that say this."""
         return [one for one in self.observations if one["outcome"] == outcome]
+
+    def of_others(self) -> list[Numbers]:
+        """Return the answers that somebody else gave: with no identity of the service where it always gives one."""
+        return [
+            one
+            for one in self.observations
+            if one["outcome"] == Outcome.FOREIGN
+            or (one["outcome"] in {Outcome.ERROR, Outcome.EMPTY} and one["promised"])
+        ]
+
+
+def judged_packet(row: Numbers) -> tuple[float | None, str]:
+    """Return the RTT in milliseconds by which an assignment was judged, and of what: an answer, a ping, a traceroute.
+
+    A ping decides where no answer tells a time, where other witnesses named the site, and where light contradicts it
+    and not the answers.
+    """
+    answer_ms, ping_ms = row["rtt_ms_min"], row["ping_ms_min"]
+    is_inferred = row["site"] is not None and row["site_rule"] is None
+    if answer_ms is None or is_inferred:
+        return (ping_ms if answer_ms is None else answer_ms), "traceroute" if ping_ms is None else "ping"
+    if row["verdict"] in ACCUSED and ping_ms is not None and light_allows(row["distance_km"], answer_ms):
+        return ping_ms, "ping"
+    return answer_ms, "answer"
+
+
+def light_allows(distance_km: float | None, rtt_ms: float | None) -> bool:
+    """Tell whether an answer can have come so fast from so far, by the kinder rule, for all that is known."""
+    if distance_km is None or rtt_ms is None:
+        return True
+    return distance_km <= rtt_ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM
 
 
 def asked_for(observations: Sequence[Numbers]) -> str:

@@ -1,24 +1,18 @@
-"""What else bears on a verdict: light, the nearest site, other answers, other witnesses, and what was lost."""
+"""What else bears on a verdict: light, the nearest site, other answers, other vantage points, and what was lost."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
+from catchment.geo import LIGHT_KM_PER_MS
 from catchment.metrics import Numbers
-from catchment.model import PLACED, Confidence, Failure, Kind, Outcome, Verdict, Witness
-from catchment.workflow.explaining.cases import Case
-from catchment.workflow.explaining.wording import counted, km, least_time, listed, many, ms, part_of, plain, said
+from catchment.model import ASSIGNED, PLACED, Failure, Kind, Outcome, Verdict
+from catchment.terminal.cells import many
+from catchment.workflow.explaining.cases import ACCUSED, Case, judged_packet, light_allows
+from catchment.workflow.explaining.testimony import testimony
+from catchment.workflow.explaining.wording import counted, km, least_time, listed, ms, part_of, plain, said
 
-_SPOKE = {
-    Witness.SECOND_IDENTITY: "A second identity in the same reply, {said}, names {site} ({times})",
-    Witness.NEIGHBOUR: "The last router before the target, {said}, is a known neighbour of {site} ({times})",
-    Witness.HOP_NAME: "The name of the last router before the target, {said}, holds the place of {site} ({times})",
-    Witness.EXCHANGE: "The last router before the target, {said}, is at an exchange in the town of {site} ({times})",
-    Witness.LIGHT: "Light could come back in {said} from no other site than {site}",
-}
-_MOST_WITNESSES = 8
 _FARTHER = 2  # times as long: no detour makes that of one place
 _ANSWERED = (
     Verdict.FOREIGN_IDENTITY,
@@ -27,6 +21,15 @@ _ANSWERED = (
     Verdict.INTERCEPTED_EMPTY,
     Verdict.NO_IDENTITY,
 )
+_DOUBTED = (Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY, Verdict.NO_IDENTITY)
+# What the verdict itself told of.
+_WINNERS = {
+    Verdict.FOREIGN_IDENTITY: (Outcome.FOREIGN,),
+    Verdict.UNKNOWN_IDENTITY: (Outcome.UNKNOWN,),
+    Verdict.INTERCEPTED_ERROR: (Outcome.ERROR,),
+    Verdict.INTERCEPTED_EMPTY: (Outcome.EMPTY,),
+    Verdict.NO_IDENTITY: (Outcome.ERROR, Outcome.EMPTY),
+}
 _NOT_ANSWERED = {
     Failure.TIMEOUT: "timed out",
     Failure.PROBE_FAILED: "could not be sent",
@@ -41,48 +44,57 @@ def circumstances(case: Case) -> Iterator[str]:
     yield from _light(case)
     yield from _nearest(case)
     yield from _pings(case)
-    yield from _confidence(case)
-    yield from _flapping(case)
+    yield from _peers(case)
+    yield from testimony(case)
+    yield from _changes(case)
     yield from _other_answers(case)
-    yield from _contradictions(case)
-    yield from _witnesses(case)
-    yield from _routers(case)
     yield from _lost(case)
 
 
 def _light(case: Case) -> Iterator[str]:
-    row, rtt_ms = case.assignment, case.rtt_ms
+    row = case.assignment
+    rtt_ms, packet = judged_packet(row)
     if rtt_ms is None or not case.kilometres:
         return
     if row["site"] is not None and row["distance_km"] is None:
-        yield f"Nobody knows where {case.site()} is, so its distance cannot be told."
+        yield f"Nobody knows where {case.assigned_site} is, so its distance cannot be told."
         return
-    feasible = sum(
-        distance <= rtt_ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM for distance in case.kilometres.values()
-    )
-    sites = many(len(case.kilometres), "site")
-    share = f"{feasible if feasible else 'none'} of the {sites} of {case.name} that have a place"
-    if row["verdict"] in PLACED:
+    feasible = sum(light_allows(distance, rtt_ms) for distance in case.kilometres.values())
+    share = _share_of_sites(case, feasible)
+    if row["verdict"] in PLACED and not light_allows(row["distance_km"], rtt_ms):
+        yield (
+            f"That site is {km(row['distance_km'])} away: {least_time(row['distance_km'])}. The fastest {packet} took "
+            f"{ms(rtt_ms)}: light does not allow that, but hardly any was so fast, so the clock may have been wrong."
+        )
+    elif row["verdict"] in PLACED:
         median = "" if row["rtt_ms_median"] is None else f" (median {ms(row['rtt_ms_median'])})"
         yield (
-            f"That site is {km(row['distance_km'])} away: {least_time(row['distance_km'])}. The fastest answer took "
+            f"That site is {km(row['distance_km'])} away: {least_time(row['distance_km'])}. The fastest {packet} took "
             f"{ms(rtt_ms)}{median}: light allows it. In that time it comes back from {share}."
         )
-    elif row["verdict"] in {Verdict.IMPOSSIBLE_RTT, Verdict.MISLOCATED}:
-        yield f"In {ms(rtt_ms)} light comes back from {share}."
     elif row["verdict"] in _ANSWERED:
         code, distance = min(case.kilometres.items(), key=lambda one: one[1])
-        meaning = ": none of them gave this answer" if feasible == 0 else ""
+        meaning = f": none of them {'gave' if packet == 'answer' else 'answered'} this {packet}"
         yield (
-            f"The fastest answer took {ms(rtt_ms)}. The nearest site, {case.site(code)}, is {km(distance)} away: "
-            f"{least_time(distance)}. In {ms(rtt_ms)} light comes back from {share}{meaning}."
+            f"The fastest {packet} took {ms(rtt_ms)}. The nearest site, {case.site(code)}, is {km(distance)} away: "
+            f"{least_time(distance)}. In {ms(rtt_ms)} light comes back from {share}{'' if feasible else meaning}."
         )
+
+
+def _share_of_sites(case: Case, feasible: int) -> str:
+    have = "has" if len(case.kilometres) == 1 else "have"
+    sites = many(len(case.kilometres), "site")
+    if feasible == 0:
+        return f"none of the {sites} of {case.name} that {have} a place"
+    if feasible == len(case.kilometres):
+        return f"{'the only site' if feasible == 1 else f'all {sites}'} of {case.name} that {have} a place"
+    return f"{feasible:,} of the {sites} of {case.name} that {have} a place"
 
 
 def _nearest(case: Case) -> Iterator[str]:
     row = case.assignment
     nearest = row["nearest_site"]
-    if nearest is None or row["verdict"] in _ANSWERED or row["verdict"] in {Verdict.IMPOSSIBLE_RTT, Verdict.MISLOCATED}:
+    if nearest is None or row["verdict"] in {*_ANSWERED, *ACCUSED}:
         return
     if row["verdict"] not in PLACED:
         yield f"The nearest site is {case.site(nearest)}, {km(row['nearest_km'])} away."
@@ -105,28 +117,25 @@ def _pings(case: Case) -> Iterator[str]:
         )
 
 
-def _confidence(case: Case) -> Iterator[str]:
-    row = case.assignment
-    if row["confidence"] is None:
+def _peers(case: Case) -> Iterator[str]:
+    """Say how the other vantage points fared, where it is in question who gave the answers."""
+    total = case.peers.total()
+    mine = Counter(one["rcode"] for one in case.observations if one["outcome"] in {Outcome.ERROR, Outcome.EMPTY})
+    if case.assignment["verdict"] not in _DOUBTED or not total or not mine:
         return
-    confidence, by_server = Confidence(row["confidence"]), row["identified"] > 0
-    if confidence is Confidence.LOW:
-        reason = "light contradicts the site"
-    elif not by_server:
-        reason = "several witnesses agree" if confidence is Confidence.HIGH else "one witness alone named the site"
-    elif confidence is Confidence.HIGH:
-        reason = "the server itself named the site, and nothing contradicts it"
-    elif row["verdict"] == Verdict.REPAIRED:
-        reason = "the server named the site, but what it said was damaged"
-    elif row["witnesses_disagree"]:
-        reason = "the server named the site, but two identities in one reply contradict each other"
-    else:
-        reason = "the server named the site, but another witness contradicts it"
-    yield f"Confidence {confidence}: {reason}."
+    (most, count), *_ = case.peers.most_common(1)
+    share = "all" if count == total else f"{min(100 * count / total, 99.9):.1f} %"
+    who = "The one other vantage point" if total == 1 else f"Of {total:,} other vantage points {share}"
+    got = mine.most_common(1)[0][0] or "no code"
+    same = "so did this one" if got == most else f"this one got {plain(got)}"
+    yield f"{who} got {plain(most)} here; {same}."
 
 
-def _flapping(case: Case) -> Iterator[str]:
-    if case.flips:
+def _changes(case: Case) -> Iterator[str]:
+    if len(case.flips) == 1:
+        (change,) = case.flips
+        yield f"It changed once, at {change['at']}, from {plain(change['from'])} to {plain(change['to'])}, and stayed."
+    elif case.flips:
         changes = [f"{flip['at']} {plain(flip['from'])} → {plain(flip['to'])}" for flip in case.flips]
         sites = many(case.assignment["sites_seen"], "site")
         yield f"It flapped between {sites}, {many(len(changes), 'time')}: {listed(changes)}."
@@ -139,63 +148,21 @@ def _other_answers(case: Case) -> Iterator[str]:
     if sites:
         texts = [f"{case.site(code)} {count:,}" for code, count in sites.most_common()]
         yield f"Other answers named other sites: {listed(texts)}."
-    winners = {
-        Verdict.FOREIGN_IDENTITY: Outcome.FOREIGN,
-        Verdict.UNKNOWN_IDENTITY: Outcome.UNKNOWN,
-        Verdict.INTERCEPTED_ERROR: Outcome.ERROR,
-        Verdict.INTERCEPTED_EMPTY: Outcome.EMPTY,
-    }
     texts = []
+    told = _WINNERS.get(row["verdict"], ())
+    told_of = {id(one) for one in case.of_others()} if row["verdict"] in ASSIGNED else set()
     for outcome, words in (
         (Outcome.FOREIGN, "with an identity that is not the service's"),
         (Outcome.UNKNOWN, "with an identity that names no site"),
         (Outcome.ERROR, "with an error"),
         (Outcome.EMPTY, "without an identity"),
     ):
-        found = case.with_outcome(outcome)
-        if found and outcome != winners.get(row["verdict"]) and row["verdict"] != Verdict.NO_IDENTITY:
+        found = [one for one in case.with_outcome(outcome) if id(one) not in told_of]
+        if found and outcome not in told:
             what = counted(one["identity"] if one["identity"] else one["rcode"] for one in found)
             texts.append(f"{len(found):,} {words} ({what})")
     if texts:
         yield f"There were other answers too: {', '.join(texts)}."
-
-
-def _contradictions(case: Case) -> Iterator[str]:
-    pairs = Counter(
-        (one["identity"], one["second_identity"]) for one in case.observations if one["witnesses"] == "disagree"
-    )
-    if pairs:
-        texts = [f"{said(first)} beside {said(second)} {count:,}" for (first, second), count in pairs.most_common()]
-        count = many(sum(pairs.values()), "reply", "replies")
-        yield f"Two identities contradict each other in {count}: {listed(texts)}."
-
-
-def _witnesses(case: Case) -> Iterator[str]:
-    heard = sorted(case.evidence, key=lambda one: -one["observations"])
-    for one in heard[:_MOST_WITNESSES]:
-        witness = Witness(one["witness"])
-        words = plain(one["said"]) if witness is Witness.LIGHT else said(one["said"])
-        spoke = _SPOKE[witness].format(said=words, site=case.site(one["site"]), times=many(one["observations"], "time"))
-        doubt = ", but light rules that site out" if one["possible"] is False else ""
-        yield f"{spoke}{doubt}."
-    if len(heard) > _MOST_WITNESSES:
-        yield f"{many(len(heard) - _MOST_WITNESSES, 'more witness', 'more witnesses')} stand in the evidence (--json)."
-
-
-def _routers(case: Case) -> Iterator[str]:
-    traces = [one for one in case.observations if one["kind"] == Kind.TRACEROUTE and one["hop"] is not None]
-    if not traces:
-        return
-    (hop, times), *_ = Counter(one["hop"] for one in traces).most_common()
-    here = [one for one in traces if one["hop"] == hop]
-    fastest = min((one["hop_rtt_ms"] for one in here if one["hop_rtt_ms"] is not None), default=None)
-    gaps = [one["hop_gap"] for one in here if one["hop_gap"] is not None]
-    away = "" if fastest is None else f", {ms(fastest)} away"
-    silent = f", with {many(min(gaps), 'silent router')} between it and the target" if gaps and min(gaps) > 0 else ""
-    yield (
-        f"The last router that answered before the target is {plain(hop)} in "
-        f"{part_of(times, len(traces), 'traceroute')}{away}{silent}."
-    )
 
 
 def _lost(case: Case) -> Iterator[str]:

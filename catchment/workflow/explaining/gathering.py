@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ import duckdb
 
 from catchment import store
 from catchment.assign import RULES
-from catchment.assign.distances import active_sites
+from catchment.assign.distances import sites_in_use
 from catchment.errors import UnknownName, hint
 from catchment.geo import distance_km
 from catchment.metrics import CONSTANTS, Numbers, iso_time, rounded
@@ -22,13 +23,26 @@ from catchment.workflow.loading import chosen_targets, load_run, workbench
 _EXAMPLES = 3
 # Every observation, with what it was judged to say. Reads the views `inside` and `judged`, which assigning leaves.
 _OBSERVATIONS = """
-    SELECT o.* EXCLUDE (window_start, window_end), j.outcome, j.site, j.rule, j.witnesses
+    SELECT o.* EXCLUDE (window_start, window_end), j.outcome, j.site, j.rule, j.witnesses, j.promised,
+        j.identity AS judged_identity
     FROM (SELECT * FROM inside WHERE vantage = $vantage AND target = $target) AS o
     LEFT JOIN (
-        SELECT raw_file, raw_record, raw_item, outcome, site, rule, witnesses
+        SELECT raw_file, raw_record, raw_item, outcome, site, rule, witnesses, promised, identity
         FROM judged WHERE vantage = $vantage AND target = $target) AS j
         ON j.raw_file = o.raw_file AND j.raw_record = o.raw_record AND j.raw_item = o.raw_item
     ORDER BY o.measured_at, o.raw_file, o.raw_record, o.raw_item"""
+
+# What each of the other vantage points got most often: an identity of the service or of somebody else, or an rcode.
+_PEERS = """
+    SELECT got, count(*) FROM (
+        SELECT vantage, CASE outcome WHEN 'identified' THEN 'an identity of the service'
+                WHEN 'error' THEN coalesce(rcode, 'no code') WHEN 'empty' THEN coalesce(rcode, 'no code')
+                ELSE 'another identity' END AS got,
+            row_number() OVER (PARTITION BY vantage ORDER BY sum(observations) DESC, got) AS place
+        FROM judged_equal WHERE outcome IN ('identified', 'unknown', 'foreign', 'error', 'empty')
+            AND vantage <> $vantage AND target = $target
+        GROUP BY vantage, got)
+    WHERE place = 1 GROUP BY got"""
 
 
 def explain_vantage(
@@ -55,14 +69,17 @@ def explain_vantage(
             raise UnknownName(f"{name} measured {asked}: choose another target, or a wider window")
         place = _place(con, name)
         by_name = {service.name: service for service in services}
-        cases = [_case(con, goal, by_name.get(goal.service or ""), inside, place, rows) for goal in measured]
+        same_place = _count_at(con, place)
+        cases = [
+            _case(con, goal, by_name.get(goal.service or ""), inside, place, same_place, rows) for goal in measured
+        ]
     return {
         "run": str(run.path),
         "platform": run.header.platform,
         "from": iso_time(inside.start),
         "to": iso_time(inside.end),
         "vantage": name,
-        "place": place,
+        "place": place | {"same_place": same_place},
         "targets": [_told(case) for case in cases],
         "constants": CONSTANTS,
     }
@@ -94,12 +111,22 @@ def _place(con: duckdb.DuckDBPyConnection, vantage: str) -> Numbers:
     return found[0] if found else {name: None for name, *_ in described} | {"vantage": vantage}
 
 
+def _count_at(con: duckdb.DuckDBPyConnection, place: Numbers) -> int:
+    """Count the other vantage points with exactly the same coordinates."""
+    (count,) = con.execute(
+        "SELECT count(*) FROM vantage_points WHERE latitude = ? AND longitude = ? AND vantage <> ?",
+        [place["latitude"], place["longitude"], place["vantage"]],
+    ).fetchall()[0]
+    return int(count)
+
+
 def _case(
     con: duckdb.DuckDBPyConnection,
     target: Target,
     service: Service | None,
     window: Window,
     place: Numbers,
+    same_place: int,
     assignments: dict[str, Numbers],
 ) -> Case:
     vantage = place["vantage"]
@@ -117,7 +144,9 @@ def _case(
         observations=[{"at": iso_time(one["measured_at"]), **one} for one in observations],
         evidence=evidence,
         flips=_flips(observations),
-        kilometres=_kilometres(service, window, target, place),
+        kilometres=_kilometres(con, service, window, target, place),
+        peers=Counter(dict(con.execute(_PEERS, {"vantage": vantage, "target": target.address}).fetchall())),
+        same_place=same_place,
         elsewhere=[row for address, row in assignments.items() if address != target.address],
     )
 
@@ -138,13 +167,16 @@ def _flips(observations: Sequence[Numbers]) -> list[Numbers]:
     ]
 
 
-def _kilometres(service: Service | None, window: Window, target: Target, place: Numbers) -> dict[str, float]:
-    """Return how far the active sites are whose place is known, by code."""
+def _kilometres(
+    con: duckdb.DuckDBPyConnection, service: Service | None, window: Window, target: Target, place: Numbers
+) -> dict[str, float]:
+    """Return how far the sites in use are whose place is known, by code."""
     if service is None or place["latitude"] is None or place["longitude"] is None:
         return {}
     import numpy as np  # noqa: PLC0415  (loaded when DuckDB has read, not before)
 
-    sites = [site for site in active_sites(service, window, target.af) if site.latitude is not None]
+    in_use = sites_in_use(con, service, window, target.af, SiteSet.LISTED)
+    sites = [site for site in in_use if site.latitude is not None]
 
     def column(values: Sequence[Any]) -> Any:
         return np.array(values, dtype=np.float64)

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from catchment.assign import RULES
+from catchment.metrics import Numbers
 from catchment.model import Outcome, Verdict
-from catchment.workflow.explaining.cases import Case, asked_for
+from catchment.terminal.cells import many
+from catchment.workflow.explaining.cases import Case, asked_for, judged_packet
 from catchment.workflow.explaining.circumstances import circumstances
-from catchment.workflow.explaining.wording import counted, km, least_time, listed, many, ms, part_of, plain, said
+from catchment.workflow.explaining.wording import counted, km, least_time, listed, ms, part_of, plain, said
 
 _ECHO = ("ping or traceroute", "pings and traceroutes")
 _QUERY = ("DNS query", "DNS queries")
+_SEVERAL = 2
 _SOMEBODY = "Somebody else answered in the service's place:"
 
 
@@ -31,10 +34,24 @@ def _where(case: Case) -> str:
         where = f"is in {country}, {network}; nobody knows where, so no distance can be told."
     else:
         where = f"says that it is at {_degrees(place['latitude'], place['longitude'])} in {country}, {network}."
+        where += _default_place(case)
     # What its host says of it comes before what the platform found out.
     tags = sorted(place["tags"] or (), key=lambda tag: tag.startswith("system-"))
     tagged = f" Its tags: {listed([plain(tag) for tag in tags])}." if tags else ""
     return f"{plain(place['vantage'])}{anchor} {where}{tagged}"
+
+
+def _default_place(case: Case) -> str:
+    """Say of a place that is hardly its own that it may be made up."""
+    signs = []
+    if all(float(case.place[key]).is_integer() for key in ("latitude", "longitude")):
+        signs.append("these are whole degrees")
+    if case.same_place >= _SEVERAL:
+        signs.append(f"{case.same_place:,} other vantage points say exactly the same")
+    if not signs:
+        return ""
+    reason = " and ".join(signs)
+    return f" {reason[0].upper()}{reason[1:]}: that looks like the default of a country or town."
 
 
 def _degrees(latitude: float, longitude: float) -> str:
@@ -50,31 +67,39 @@ def _rules(case: Case) -> Iterator[str]:
 
 def _reached(case: Case) -> str:
     if case.assignment["site_rule"] is None:
-        return f"It reached {case.site()}. No server said so, but what else was measured tells it."
-    return f"It reached {case.site()}: {_naming(case, 'it')}."
+        return f"It reached {case.assigned_site}. No server said so, but what else was measured tells it."
+    return f"It reached {case.assigned_site}: {_naming(case, 'it')}."
 
 
 def _repaired(case: Case) -> str:
-    return f"It reached {case.site()}: {_naming(case, 'it')}. That identity was damaged on its way."
+    return f"It reached {case.assigned_site}: {_naming(case, 'it')}. That identity was damaged on its way."
 
 
 def _naming(case: Case, site: str) -> str:
     """Say how many answers named the site, and how."""
     row = case.assignment
     named = [one for one in case.with_outcome(Outcome.IDENTIFIED) if one["site"] == row["site"]]
+    share = part_of(len(named), case.answers, "answer")
+    names = Counter(one["judged_identity"] for one in named)
+    is_most = all(names[row["identity"]] > count for name, count in names.items() if name != row["identity"])
+    if not is_most:
+        texts = [f"{said(name)} {count:,}" for name, count in names.most_common()]
+        return f"{share} named {site}, as {listed(texts)}"
     sources = Counter(
         one["identity_source"] if one["identity"] == row["identity"] else one["second_identity_source"]
         for one in named
-        if row["identity"] in (one["identity"], one["second_identity"])
+        if row["identity"] == one["judged_identity"]
     )
     details = [f"in {plain(source)}" for source, _ in sources.most_common(1)]
     details += [f"server {plain(row['server'])}"] if row["server"] is not None else []
     inside = f" ({', '.join(details)})" if details else ""
-    often = "" if sources.total() == len(named) else "most often "
-    return f"{part_of(len(named), case.answers, 'answer')} named {site}, {often}as {said(row['identity'])}{inside}"
+    often = "most often " if len(names) > 1 else ""
+    return f"{share} named {site}, {often}as {said(row['identity'])}{inside}"
 
 
 def _impossible(case: Case) -> str:
+    if case.assignment["rule"] == "faster-than-ping":
+        return f"{_accusation(case)}. Pings take longer: so a box on the way answered in the name of that site."
     return (
         f"{_accusation(case)}. So something nearer answered in the name of that site, such as a box on the way that "
         "replays answers, or the vantage point is not where it says."
@@ -84,7 +109,7 @@ def _impossible(case: Case) -> str:
 def _mislocated(case: Case) -> str:
     others = [
         f"{plain(row['service'])} at {row['target']} named {plain(row['site'])}, {km(row['distance_km'])} away, "
-        f"in {ms(row['rtt_ms_min'])}"
+        f"and {_back_in(row)}"
         for row in case.elsewhere
         if row["verdict"] == Verdict.MISLOCATED
     ]
@@ -96,19 +121,21 @@ def _mislocated(case: Case) -> str:
 
 
 def _accusation(case: Case) -> str:
-    named = _naming(case, case.site())
+    named = _naming(case, case.assigned_site)
     return f"{named[0].upper()}{named[1:]}. But {_too_fast(case)}"
 
 
 def _too_fast(case: Case) -> str:
     row = case.assignment
-    what = "a ping" if row["rule"] == "light-ping" else "an answer"
-    if row["distance_km"] is None or case.rtt_ms is None:
-        return f"{what} came back faster than light allows"
-    return (
-        f"{what} came back in {ms(case.rtt_ms)}, and that site is {km(row['distance_km'])} away: "
-        f"{least_time(row['distance_km'])}"
-    )
+    if row["distance_km"] is None:
+        return f"{_back_in(row)}, faster than light allows"
+    return f"{_back_in(row)}, and that site is {km(row['distance_km'])} away: {least_time(row['distance_km'])}"
+
+
+def _back_in(row: Numbers) -> str:
+    rtt_ms, packet = judged_packet(row)
+    time = "too early" if rtt_ms is None else f"in {ms(rtt_ms)}"
+    return f"{'an' if packet == 'answer' else 'a'} {packet} came back {time}"
 
 
 def _foreign(case: Case) -> str:
@@ -168,6 +195,12 @@ def _no_identity(case: Case) -> str:
             "query for an identity has a result, and nothing else tells which site it was."
         )
     replies = [*case.with_outcome(Outcome.ERROR), *case.with_outcome(Outcome.EMPTY)]
+    if not case.answers:
+        beside = case.with_outcome(Outcome.BESIDE)
+        return (
+            f"{many(row['beside'], 'reply', 'replies')} came back ({counted(one['rcode'] for one in beside)})"
+            f"{asked_for(beside)}, which is no query for an identity; nothing else tells which site it was."
+        )
     return (
         f"No usable identity in {part_of(row['errors'] + row['empty'], case.answers, 'answer')}"
         f"{asked_for(replies)} ({counted(one['rcode'] for one in replies)}). {case.name} does not promise one to that "
@@ -188,7 +221,7 @@ def _unreachable(case: Case) -> str:
 
 def _dns_dead(case: Case) -> str:
     row = case.assignment
-    fastest = "" if row["ping_ms_min"] is None else f", the fastest in {ms(row['ping_ms_min'])}"
+    fastest = "" if row["ping_ms_min"] is None else f", the fastest ping in {ms(row['ping_ms_min'])}"
     return (
         f"The target answered {part_of(row['pings_answered'], case.echoes, *_ECHO)}{fastest}, but no DNS: "
         f"{many(row['timeouts'] + row['network_failures'], *_QUERY)} without an answer. So the way there works; DNS is "

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
-from catchment.terminal import clip
+from catchment.terminal.cells import clip, many
 
 _QUOTED = 80
 _MOST = 5
-_BELOW_MS = 1.0
+_NO_DECIMAL_MS = 99.95
+_LEAST_MS = 0.05
 _BOTH = 2
 
 
@@ -30,13 +31,19 @@ def km(distance_km: float) -> str:
 
 
 def ms(time_ms: float) -> str:
-    """Return a time in words."""
-    return f"{time_ms:.2f} ms" if time_ms < _BELOW_MS else f"{time_ms:,.1f} ms"
+    """Return a time in words: nobody needs tenths of a hundred milliseconds."""
+    if 0 < time_ms < _LEAST_MS:
+        return "less than 0.1 ms"
+    return f"{time_ms:.1f} ms" if time_ms < _NO_DECIMAL_MS else f"{time_ms:,.0f} ms"
 
 
-def many(count: int, one: str, more: str | None = None) -> str:
-    """Count things: `1 answer`, `2 answers`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
+def ms_number(text: str) -> float | None:
+    """Read a time as evidence has it: `8.146 ms`."""
+    number, _, unit = text.partition(" ")
+    try:
+        return float(number) if unit == "ms" else None
+    except ValueError:
+        return None
 
 
 def part_of(count: int, whole: int, one: str, more: str | None = None) -> str:

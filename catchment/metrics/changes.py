@@ -1,0 +1,37 @@
+"""Who did not stay at one site: those that changed once, and those that flap."""
+
+from __future__ import annotations
+
+import duckdb
+
+from catchment.metrics.values import Numbers
+
+# From where to where. Reads `of_target` and `judged`.
+_CHANGES = """
+    SELECT site_before, site_after, count(*) AS n FROM (
+        SELECT first(site ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_before,
+            last(site ORDER BY measured_at, raw_file, raw_record, raw_item) AS site_after
+        FROM judged SEMI JOIN (SELECT vantage, target, window_start FROM of_target WHERE flips = 1)
+            USING (vantage, target, window_start)
+        WHERE outcome = 'identified' GROUP BY vantage)
+    GROUP BY ALL ORDER BY n DESC, site_before, site_after"""
+
+
+def count_changes(con: duckdb.DuckDBPyConnection) -> Numbers:
+    """Count those of `of_target` whose answers did not all name one site, and how often those changed.
+
+    `flapping` are all of them; `changed_once` are those that went from one site to another and stayed there, which
+    `changes` counts by these two sites.
+    """
+    assigned, flapping, once, flips = con.execute(
+        """SELECT count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE flips > 0),
+            count(*) FILTER (WHERE flips = 1), coalesce(sum(flips), 0) FROM of_target"""
+    ).fetchall()[0]
+    changes = con.execute(_CHANGES).fetchall() if once else []
+    return {
+        "vantage_points": assigned,
+        "flapping": flapping,
+        "flips": int(flips),
+        "changed_once": once,
+        "changes": [{"from": before, "to": after, "vantage_points": count} for before, after, count in changes],
+    }
