@@ -206,3 +206,15 @@ def test_any_text_gives_sites_of_the_service_each_once(name: str) -> None:
     found = NAMES.sites_in(name)
     assert all(named.site in HUBS.sites for named in found)
     assert len({named.site.code for named in found}) == len(found)
+
+
+def test_a_town_of_which_the_service_has_two_is_read_as_neither() -> None:
+    portlands = [
+        Site(code="pdx", town="Portland", country="US", latitude=45.52, longitude=-122.68),
+        Site(code="pwm", town="Portland", country="US", latitude=43.66, longitude=-70.26),
+    ]
+    service = Service(
+        name="x", operator="x", addresses=(Address(address="192.0.2.1"),), sites=(*portlands,), answers=()
+    )
+    assert sites_in_name("ae1.core1.portland1.carrier.net", service) == ()
+    assert [named.site.code for named in sites_in_name("ae1.core1.pdx1.carrier.net", service)] == ["pdx"]

@@ -332,7 +332,7 @@ def test_long_strings_cost_nothing(name: str) -> None:
             text = (piece * length)[:length]
             start = time.perf_counter()
             found = one(service, text)
-            assert time.perf_counter() - start < 0.1
+            assert time.perf_counter() - start < 2  # were it quadratic, a megabyte would take minutes
             assert found.site is None
 
 

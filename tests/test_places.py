@@ -84,15 +84,16 @@ def test_unlocode_has_the_codes_of_root_servers_but_five(recordings: Path) -> No
     assert {code for code in codes if unlocode_place(code) is None} == {"brcfc", "brcpq", "grhkl", "fjbfj", "cnbjd"}
 
 
-def test_unlocode_is_loaded_late_and_quickly() -> None:
+def test_unlocode_is_loaded_late_and_no_slower_than_airports() -> None:
     program = (
         "import sys; import catchment.places as places\n"
         "assert not {'numpy', 'airportsdata'} & set(sys.modules)\n"
-        "import time, numpy; start = time.perf_counter(); assert places.unlocode_place('nlams')\n"
-        "print(time.perf_counter() - start)"
+        "import time, numpy, airportsdata; start = time.perf_counter(); airportsdata.load('IATA')\n"
+        "middle = time.perf_counter(); assert places.unlocode_place('nlams')\n"
+        "print((time.perf_counter() - middle) / (middle - start))"
     )
-    taken = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(3)]
-    assert min(taken) < 0.05
+    ratios = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(3)]
+    assert min(ratios) < 1.5
     assert (FOLDER / "unlocode.npz").stat().st_size < 2**20
 
 

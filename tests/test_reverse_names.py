@@ -51,7 +51,7 @@ def test_whom_the_resolver_could_not_tell_may_be_asked_about_again(rcode: str) -
 def test_a_silent_server_costs_no_more_than_the_time_allowed() -> None:
     began = time.monotonic()
     assert told_by(pointers({}, otherwise=None), *(f"193.0.0.{host}" for host in range(1, 21)), timeout_s=0.3) == {}
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5  # one after another they take six seconds
 
 
 def test_what_is_no_dns_message_is_no_answer() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,7 +60,9 @@ class HopNames:
     """Reads places in routers' names for one service; built once, it takes some microseconds a name."""
 
     def __init__(self, service: Service) -> None:
-        self._sites = {town_key(site.town, site.country): site for site in service.sites}
+        # Of two towns of one name, as the Portlands are, a name tells neither.
+        namesakes = Counter(town_key(site.town, site.country) for site in service.sites)
+        self._sites = {key: site for site in service.sites if namesakes[key := town_key(site.town, site.country)] == 1}
         self._placed = [
             (site, site.latitude, site.longitude)
             for site in service.sites
@@ -81,8 +83,9 @@ class HopNames:
             if site is not None:
                 self._clli |= dict.fromkeys(hub.clli, site)
         for site in service.sites:
-            for town in {site.town, town_key(site.town, site.country)[1]}:
-                self._towns[letters_of(town)][site.country] = site
+            key = town_key(site.town, site.country)
+            for town in {site.town, key[1]}:
+                self._towns[letters_of(town)][site.country] = self._sites.get(key)
         self._locodes: dict[str, Site | None] = {}
 
     def sites_in(self, name: str) -> tuple[NamedSite, ...]:
