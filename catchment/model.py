@@ -87,8 +87,8 @@ class Verdict(StrEnum):
 class Confidence(StrEnum):
     """How far an assigned site can be trusted."""
 
-    HIGH = "high"  # the server named it and nothing contradicts, or witnesses of two kinds agree
-    MEDIUM = "medium"  # one witness that is no server, or a server that another witness contradicts
+    HIGH = "high"  # the server named it and nothing contradicts, or the last router and light agree
+    MEDIUM = "medium"  # the router or light alone; or the server, and its name is damaged, or something contradicts
     LOW = "low"  # light contradicts it
 
 
@@ -115,6 +115,9 @@ ASSIGNED = (Verdict.OK, Verdict.REPAIRED, Verdict.IMPOSSIBLE_RTT, Verdict.MISLOC
 
 PLACED = (Verdict.OK, Verdict.REPAIRED)
 """Verdicts that also count in distances: the vantage point is where it says, and so is the site."""
+
+INTERCEPTED = (Verdict.FOREIGN_IDENTITY, Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY)
+"""Verdicts by which somebody else answered in the service's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

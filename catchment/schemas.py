@@ -93,7 +93,9 @@ ASSIGNMENTS = (
     Column("sites_seen", "INTEGER", "different sites named"),
     Column("servers_seen", "INTEGER", "different servers named at the site"),
     Column("flips", "INTEGER", "times that one identified answer named another site than the one before it"),
-    Column("rtt_ms_min", "DOUBLE", "least RTT of the answers that name the site, else of the answers that won"),
+    Column(
+        "rtt_ms_min", "DOUBLE", "least RTT of what names the site (answers, or echoes), else of the answers that won"
+    ),
     Column("rtt_ms_median", "DOUBLE", "their median"),
     Column("ping_ms_min", "DOUBLE", "least RTT of the pings"),
     Column("distance_km", "DOUBLE", "from the vantage point to the site"),
@@ -111,7 +113,7 @@ EVIDENCE = (
     Column("window_start", "DOUBLE", "first second of the window"),
     Column("witness", "VARCHAR", "second-identity, neighbour, hop-name, exchange or light (model.Witness)"),
     Column("site", "VARCHAR", "code of the site that it speaks for"),
-    Column("said", "VARCHAR", "what it said: an identity, a router's address or name, an exchange"),
+    Column("said", "VARCHAR", "what it said: an identity, a router's address or name, an exchange, an RTT"),
     Column("observations", "INTEGER", "how often"),
     Column("possible", "BOOLEAN", "whether light allows that site; absent where nobody knows"),
 )

@@ -1,12 +1,14 @@
 """Every verdict, from results made for it."""
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import catchment.assign
 from catchment.assign import RULES
 from catchment.model import Verdict
 from catchment.store import Run
@@ -261,6 +263,14 @@ def test_every_vantage_point_has_one_row_for_each_target(sample: dict[str, Run])
     run = sample["before"]
     pairs = run.observations.aggregate("vantage, target").filter("target IS NOT NULL")
     assert len(run.assignments.fetchall()) == len(pairs.fetchall())
+
+
+def test_every_rule_that_a_judgement_may_store_has_a_meaning() -> None:
+    sources = "".join(file.read_text() for file in Path(catchment.assign.__file__).parent.glob("*.py"))
+    # What SQL gives behind THEN and ELSE, with a hyphen in it, is a rule or a verdict.
+    given = set(re.findall(r"(?:THEN|ELSE) '([a-z]+(?:-[a-z]+)+)'", sources))
+    assert len(given) > 20
+    assert given <= {*RULES, *Verdict}
 
 
 def test_every_rule_and_verdict_stored_is_a_known_one(sample: dict[str, Run]) -> None:

@@ -85,6 +85,15 @@ def test_a_router_and_light_that_agree_are_trusted(trace: Callable[..., Run]) ->
     assert judged(run) == ("ok", "sin", "witnesses-agree", "high")
 
 
+def test_light_does_not_make_good_what_readings_of_the_router_dispute(trace: Callable[..., Run]) -> None:
+    run = trace(
+        traceroute_result(1, AT_DE_CIX, 20.0),
+        neighbours='{ prefix = "80.81.192.7/32", site = "ber" }',
+        hop_names=named("core1.ber3.carrier.net", AT_DE_CIX),
+    )
+    assert judged(run) == ("ok", "ber", "neighbour-of-site", "medium")
+
+
 def test_two_readings_of_one_router_are_one_witness(trace: Callable[..., Run]) -> None:
     run = trace(traceroute_result(1, AT_DE_CIX, 20.0), hop_names=named("core1.fra3.carrier.net", AT_DE_CIX))
     assert judged(run) == ("ok", "fra", "hop-name", "medium")

@@ -210,7 +210,7 @@ def test_two_towns_of_one_name_open_two_sites() -> None:
 def test_a_word_that_is_a_code_opens_no_site(word: str) -> None:
     found = one(OPEN, word)
     assert found.place is not None  # Lansing, Denison, Islip, Borroloola, Nassau, Cherryville, Liederbach
-    assert (found.site, found.outcome, found.rule) == (None, Outcome.UNKNOWN, "place-not-listed")
+    assert (found.site, found.outcome, found.rule) == (None, Outcome.UNKNOWN, "code-of-no-hub")
 
 
 def test_an_open_list_takes_no_word_for_a_town_that_it_lists() -> None:

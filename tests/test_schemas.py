@@ -4,10 +4,15 @@ import duckdb
 import pytest
 
 from catchment.engine import parts
-from catchment.schemas import ASSIGNMENTS, OBSERVATIONS, VANTAGE_POINTS, Column, declared, selected
+from catchment.schemas import ASSIGNMENTS, EVIDENCE, OBSERVATIONS, VANTAGE_POINTS, Column, declared, selected
 from catchment.store import Run
 
-TIERS = {"vantage_points": VANTAGE_POINTS, "observations": OBSERVATIONS, "assignments": ASSIGNMENTS}
+TIERS = {
+    "vantage_points": VANTAGE_POINTS,
+    "observations": OBSERVATIONS,
+    "assignments": ASSIGNMENTS,
+    "evidence": EVIDENCE,
+}
 
 
 @pytest.mark.parametrize("name", ["before", "after"])

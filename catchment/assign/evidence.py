@@ -19,6 +19,7 @@ from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, arc_km
 from catchment.model import Service, Site, Witness
 from catchment.places import town_key
 from catchment.places.exchanges import exchange_at
+from catchment.schemas import EVIDENCE, selected
 
 # A router that is farther from the target than this stands in another town: light goes 200 km there and back.
 _NEXT_DOOR_MS = 2.0
@@ -60,8 +61,7 @@ _OF_LIGHT = f"""
     WHERE feasible_site IS NOT NULL"""
 
 _EVIDENCE = f"""
-    SELECT s.vantage, s.service, s.target, s.window_start, s.witness, s.site, s.said,
-        CAST(s.observations AS INTEGER) AS observations,
+    SELECT s.vantage, s.service, s.target, s.window_start, s.witness, s.site, s.said, s.observations,
         CASE WHEN m.vantage IS NULL
             THEN d.distance_km <= s.rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} END AS possible
     FROM said AS s
@@ -84,14 +84,15 @@ _INFERRED = """
     SELECT vantage, target, window_start, router_site,
         CASE WHEN light_site IS NULL OR router_site IS NULL OR light_site = router_site
             THEN coalesce(router_site, CASE WHEN NOT readings_differ THEN light_site END) END AS inferred_site,
-        CASE WHEN light_site = router_site THEN 'witnesses-agree'
+        CASE WHEN light_site = router_site AND NOT readings_differ THEN 'witnesses-agree'
             WHEN light_site <> router_site OR (readings_differ AND router_site IS NULL) THEN 'witnesses-disagree'
             WHEN neighbour IS NOT NULL THEN 'neighbour-of-site'
             WHEN hop_name IS NOT NULL THEN 'hop-name'
             WHEN exchange IS NOT NULL THEN 'exchange-of-site'
             ELSE 'only-feasible-site' END AS inferred_rule
     FROM (
-        SELECT *, coalesce(hop_name <> exchange, FALSE) AS readings_differ,
+        SELECT *, coalesce(least(neighbour, hop_name, exchange) <> greatest(neighbour, hop_name, exchange), FALSE)
+                AS readings_differ,
             CASE WHEN neighbour IS NOT NULL THEN neighbour
                 WHEN hop_name IS NULL OR exchange IS NULL OR hop_name = exchange THEN coalesce(hop_name, exchange)
                 END AS router_site
@@ -124,7 +125,7 @@ def gather_evidence(
     con.execute(f"CREATE OR REPLACE TEMP TABLE said AS {_SECOND} UNION ALL {_OF_ROUTERS} UNION ALL {_OF_LIGHT}")
     measure_distances(con, "said", "said_distances")
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE evidence AS {_EVIDENCE}
+        f"""CREATE OR REPLACE TEMP TABLE evidence AS SELECT {selected(EVIDENCE)} FROM ({_EVIDENCE})
         ORDER BY service, target, window_start, vantage, witness, site, said"""
     )
     con.execute(f"CREATE OR REPLACE TEMP TABLE votes AS {_VOTES}")

@@ -165,7 +165,7 @@ class _Decider:
         if place is None:
             return "code-not-listed", None, None
         if self.open_list and not is_hub(place.code):  # more likely a word, `isp`, than an airport on Long Island
-            return "place-not-listed", None, place
+            return "code-of-no-hub", None, place
         site = self.in_town(place)
         if site is not None:
             return f"pattern-{codes}-town", site, place
@@ -240,7 +240,7 @@ def _spellings(code: str, codes: CodeSystem) -> tuple[str, ...]:
 
 
 def _opens(found: Identified) -> bool:
-    return found.rule == "place-not-listed" and found.place is not None and is_hub(found.place.code)
+    return found.rule == "place-not-listed" and found.place is not None
 
 
 def _opened(service: Service, places: set[Place]) -> dict[Place, Site]:

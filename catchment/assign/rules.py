@@ -18,27 +18,38 @@ RULES: dict[str, str] = {
         "the identity matches a pattern, and its code names this place; nobody publishes all sites of the service"
     ),
     "reordered-identity": "the identity begins as a published one of this site, and has its end in another order",
+    "code-of-no-hub": (
+        "the identity matches a pattern, but its code may as well be a word: it is no airport where many services stand"
+    ),
     "place-not-listed": "the identity matches a pattern, and its code names a place where the service lists no site",
     "code-not-listed": "the identity matches a pattern, but its code names no site of the service",
     "no-pattern-matches": "the identity matches no pattern of the service and no published identity",
     "nothing-to-match": "the service's file has neither patterns nor published identities",
     # From other witnesses to a site, where no identity was asked for or promised.
-    "neighbour-of-site": "the last router before the target is one that the service's file knows, next to this site",
-    "hop-name": "the name of the last router before the target, less than 2 ms away, holds the town of this site",
-    "exchange-of-site": "the last router before the target is in the peering LAN of an exchange in this site's town",
+    "neighbour-of-site": (
+        "in most traceroutes the last router, within 2 ms of the target, is one that the service's file knows there"
+    ),
+    "hop-name": (
+        "in most traceroutes the name of the last router, within 2 ms of the target, holds the town of this site"
+    ),
+    "exchange-of-site": (
+        "in most traceroutes the last router, within 2 ms of the target, is at an exchange in the town of this site"
+    ),
     "only-feasible-site": "light could have come back so fast from no other site of the service",
-    "witnesses-agree": "several of these witnesses name this site, and none another one",
-    "witnesses-disagree": "these witnesses name different sites",
+    "witnesses-agree": "the last router before the target and light both name this site",
+    "witnesses-disagree": "what is known of the last router before the target names different sites",
     # From answers and failures to a verdict.
     "class-mismatch": "the answer is in another class than the question: somebody else gave it",
-    "light-own-packet": "an answer that names the site came faster than light in fibre could bring it from there",
+    "light-own-packet": (
+        "more than a tenth of the answers that name the site came faster than light in fibre could bring them"
+    ),
     "faster-than-ping": "an answer faster than light, and than half of what pings take: a box on the way gave it",
     "light-ping": (
-        "a ping came back faster than that, though not in half the time of the answers, which all name this one site"
+        "a ping came back faster than light could bring it from the site that all answers name, or from any other"
     ),
     "impossible-on-two-targets": (
-        "the same on two targets or more, and some other place could reach them so fast: the vantage point is not "
-        "where it says"
+        "answers of two targets or more came faster than light could bring them, and some other place could be reached "
+        "so fast from all: the vantage point is not where it says"
     ),
     "error-where-it-answers": "an error in place of an identity, from a service that always answers this query",
     "empty-where-it-answers": "no usable identity, from a service that always answers this query",

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from catchment.figures.marks import (
-    INTERCEPTED,
     Mark,
     assigned_mark,
     gained_mark,
@@ -20,7 +19,7 @@ from catchment.figures.marks import (
 )
 from catchment.figures.palette import Style
 from catchment.figures.sheet import Entry
-from catchment.model import ASSIGNED, PLACED, Site, Verdict
+from catchment.model import ASSIGNED, INTERCEPTED, PLACED, Site, Verdict
 
 if TYPE_CHECKING:
     from catchment.figures.maps import Change, Dot

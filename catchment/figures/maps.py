@@ -11,7 +11,6 @@ import numpy as np
 
 from catchment.figures.legends import change_entries, move_entries, notes, site_entries, verdict_entries
 from catchment.figures.marks import (
-    INTERCEPTED,
     Mark,
     assigned_mark,
     dot_area,
@@ -27,7 +26,7 @@ from catchment.figures.places import draw_sites
 from catchment.figures.projection import Frame, frame_for, frame_of_region
 from catchment.figures.sheet import Sheet, draw_legend, new_sheet
 from catchment.figures.spread import MOST, spread
-from catchment.model import ASSIGNED, PLACED, Site, Verdict
+from catchment.model import ASSIGNED, INTERCEPTED, PLACED, Site, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

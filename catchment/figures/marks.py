@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.markers import MarkerStyle
 
 from catchment.figures.palette import UNASSIGNED_COLOUR, Style
-from catchment.model import Verdict
+from catchment.model import INTERCEPTED, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,6 @@ INK = "#1d2327"
 PAPER = "#ffffff"
 SILENT = (Verdict.UNREACHABLE, Verdict.DNS_DEAD, Verdict.TIMEOUT, Verdict.PROBE_FAILED, Verdict.NO_RESULT)
 """Verdicts of vantage points from which no answer came: a cross. The other unassigned ones are hollow."""
-INTERCEPTED = (Verdict.FOREIGN_IDENTITY, Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY)
-"""Verdicts of vantage points that somebody else answers: few, and what an operator looks for."""
 
 # So that marks of one area look equally big.
 _SCALE = {"s": 0.82, "D": 0.66, "o": 1.0, "^": 1.05, "v": 1.05, "<": 1.05, ">": 1.05}

@@ -6,7 +6,6 @@ give, and `verdicts` lists vantage points one by one. `values` is what numbers a
 """
 
 from catchment.metrics.catchments import ASSIGNED_LIST, CONSTANTS, measure
-from catchment.metrics.interception import INTERCEPTED
 from catchment.metrics.values import Numbers, iso_time, rounded, share_of
 
-__all__ = ["ASSIGNED_LIST", "CONSTANTS", "INTERCEPTED", "Numbers", "iso_time", "measure", "rounded", "share_of"]
+__all__ = ["ASSIGNED_LIST", "CONSTANTS", "Numbers", "iso_time", "measure", "rounded", "share_of"]

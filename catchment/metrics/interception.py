@@ -9,10 +9,7 @@ import duckdb
 
 from catchment.engine import quote
 from catchment.metrics.values import Numbers, iso_time
-from catchment.model import PLACED, Target, Verdict, Window
-
-INTERCEPTED = (Verdict.FOREIGN_IDENTITY, Verdict.INTERCEPTED_ERROR, Verdict.INTERCEPTED_EMPTY)
-"""Verdicts on answers that the service did not give."""
+from catchment.model import INTERCEPTED, PLACED, Target, Verdict, Window
 
 _BOX = "faster-than-ping"  # the rule by which an answer too fast for light was a box's: pings do reach the service
 _INTERCEPTED = ", ".join(f"'{verdict}'" for verdict in INTERCEPTED)

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.assign import RULES
-from catchment.metrics import INTERCEPTED, Numbers
-from catchment.model import Kind, Verdict
+from catchment.metrics import Numbers
+from catchment.model import INTERCEPTED, Kind, Verdict
 from catchment.terminal.cells import add_row, clip, harmless, many, ms, table, target_title
 from catchment.terminal.interception import what_came
 
