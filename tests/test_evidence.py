@@ -253,3 +253,14 @@ def test_light_names_no_site_of_a_list_that_is_open(import_lines: Import, tmp_pa
     service.write_text("open_list = true\n" + EXAMPLE_SERVICE.read_text())
     run = import_lines(ping_result(1, 2.0), service=str(service), probes=[place(1, 1.3, 103.8, "SG")])
     assert judged(run)[:2] == ("no-identity", None)
+
+
+def test_a_router_whose_name_holds_two_towns_names_no_site(trace: Callable[..., Run]) -> None:
+    run = trace(traceroute_result(1, ROUTER, 20.0), hop_names=named("xe-0.fra1.lhr1.carrier.net"))
+    assert judged(run)[:3] == ("no-identity", None, "witnesses-disagree")
+
+
+def test_traceroutes_with_a_silent_router_count_as_well(trace: Callable[..., Run]) -> None:
+    silent = [traceroute_result(1, OTHER, 180.0, gap=1, timestamp=NOON + 10 + turn) for turn in range(9)]
+    run = trace(traceroute_result(1, ROUTER, 20.0), *silent, hop_names=named("core1.lhr1.carrier.net"))
+    assert judged(run)[:2] == ("no-identity", None)

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catchment.assign.identity import Identified, identify, identify_by_source, with_discovered
+from catchment.assign.identity import SAME_TOWN_KM, Identified, identify, identify_by_source, with_discovered
 from catchment.assign.rules import RULES
 from catchment.campaign import service_table
+from catchment.geo import arc_km
 from catchment.model import Address, Outcome, Override, Pattern, Service, Site
+from catchment.places import iata_place, is_hub, main_airport, town_key
 from catchment.services import bundled_service, service_names
 
 
@@ -377,6 +379,7 @@ def damaged(draw: st.DrawFn) -> str:
 @example("aaaa.bbba")  # short, and one
 @example("aaaa.bbbb%")  # short, and longer than what is published
 @example("aaaa.bbb")  # short and lost, and a host's name
+@example("aaaaa.bbbb.cccc.aaaa")  # a host's name, and longer: somebody else's
 @example("aaaa%bbbb%cccc.aaaa")  # 19 characters, 2 edits
 @example("aaaa%bbbb%cccc%aaaa")  # 19 characters, 3 edits
 def test_a_damaged_identity_is_mended_as_the_definition_says(text: str) -> None:
@@ -400,7 +403,9 @@ def test_a_damaged_identity_is_mended_as_the_definition_says(text: str) -> None:
                 counts := [
                     count
                     for other in texts
-                    if (count := edits(text, other)) <= limit and (len(text) >= 12 or len(other) >= len(text))
+                    if (count := edits(text, other)) <= limit
+                    and (len(text) >= 12 or len(other) >= len(text))
+                    and (not is_host(text) or len(text) < len(other))
                 ]
             )
         }
@@ -471,3 +476,20 @@ def test_an_identity_whose_beginning_is_damaged_too_stays_foreign(identity: str)
 )
 def test_a_code_is_never_mended_into_another(name: str, identity: str) -> None:
     assert one(bundled_service(name), identity).site is None
+
+
+def test_no_two_codes_that_open_sites_are_of_one_town_and_each_its_own() -> None:
+    # Else the code of a site would hang on which of the two was seen.
+    hubs = [code for code in map("".join, itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3)) if is_hub(code)]
+    towns: dict[tuple[str, str], set[str]] = {}
+    for code in hubs:
+        place = iata_place(main_airport(code))
+        assert place is not None
+        towns.setdefault(town_key(place.town, place.country), set()).add(main_airport(code))
+    shared = {town: codes for town, codes in towns.items() if len(codes) > 1}
+    for codes in shared.values():
+        for one_code, other in itertools.combinations(sorted(codes), 2):
+            here, there = iata_place(one_code), iata_place(other)
+            assert here is not None
+            assert there is not None
+            assert arc_km(here.latitude, here.longitude, there.latitude, there.longitude) > SAME_TOWN_KM

@@ -14,9 +14,11 @@ from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS
 from catchment.model import Service, SiteSet, Target, Window
 from catchment.schemas import ASSIGNMENTS, selected
 
-# How many of a site's answers may be too fast for it before the vantage point is accused: once in a while some box may
-# have given one.
+# How many of a site's answers, or of pings, may be too fast before the vantage point is accused: a tenth, and of three
+# or more always one. Once in a while some box may have given one.
 _GLITCHES = 0.1
+# By how much twice the RTT of an answer must fall short of a ping's, to be called a box's: either has some jitter.
+_JITTER_MS = 2.0
 
 # What light says of the site that answers name. A ping is of use only if it went where the answers came from: to the
 # one site that they all name, and about as fast; and only if it can have come from no other site, since pings and DNS
@@ -24,20 +26,22 @@ _GLITCHES = 0.1
 # given by a box on the way, out of a cache.
 _CONTRADICTIONS = f"""
     SELECT * EXCLUDE (rtts_ms), too_fast > 0 OR ping_too_fast AS doubtful,
-        CASE WHEN too_fast > {_GLITCHES} * len(rtts_ms)
-            THEN CASE WHEN rtt_ms_min < ping_ms_min / 2 THEN 'faster-than-ping' ELSE 'light-own-packet' END
-            WHEN ping_too_fast AND ping_sites = 0 THEN 'light-ping' END AS impossible
+        CASE WHEN too_fast > {_GLITCHES} * len(rtts_ms) AND (too_fast > 1 OR len(rtts_ms) < 3)
+            THEN CASE WHEN 2 * rtt_ms_min + {_JITTER_MS} < ping_ms AND ping_sites IS DISTINCT FROM 0
+                THEN 'faster-than-ping' ELSE 'light-own-packet' END
+            WHEN ping_too_fast AND ping_sites = 0 THEN 'light-ping' END AS impossible,
+        CASE WHEN impossible = 'light-ping' THEN ping_ms ELSE rtt_ms_min END AS within_ms
     FROM (
-        SELECT n.vantage, n.target, n.window_start, n.service, n.site, n.rtt_ms_min, n.rtts_ms, n.ping_ms_min,
+        SELECT n.vantage, n.target, n.window_start, n.service, n.site, n.rtt_ms_min, n.rtts_ms, n.ping_ms,
             n.ping_sites, d.distance_km, len(list_filter(n.rtts_ms, lambda rtt_ms:
                 d.distance_km > rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM})) AS too_fast,
-            coalesce(n.only_this AND n.rtt_ms_min < 2 * n.ping_ms_min
-                AND d.distance_km > n.ping_ms_min * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}, FALSE)
+            coalesce(n.only_this AND n.rtt_ms_min < 2 * n.ping_ms
+                AND d.distance_km > n.ping_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}, FALSE)
                 AS ping_too_fast
         FROM named AS n JOIN named_distances AS d USING (vantage, service, site))"""
 
 _NAMED = """
-    SELECT t.vantage, t.target, t.window_start, t.service, c.site, c.rtt_ms_min, c.rtts_ms, t.ping_ms_min, f.ping_sites,
+    SELECT t.vantage, t.target, t.window_start, t.service, c.site, c.rtt_ms_min, c.rtts_ms, f.ping_ms, f.ping_sites,
         t.sites_seen = 1 AND t.foreign_identity + t.unknown_identity + t.errors + t.empty = 0 AS only_this
     FROM tallies AS t
     JOIN candidates AS c USING (vantage, target, window_start)
@@ -47,7 +51,7 @@ _NAMED = """
 # A vantage point is not where it says if two targets contradict that, and there is one place that they could both be
 # reached from in their times. Else the answers are what is wrong.
 _ACCUSED = """
-    SELECT v.vantage, v.target, v.window_start, v.rtt_ms_min, radians(p.latitude) AS phi, radians(p.longitude) AS lam
+    SELECT v.vantage, v.target, v.window_start, v.within_ms, radians(p.latitude) AS phi, radians(p.longitude) AS lam
     FROM contradictions AS v JOIN places AS p ON p.service = v.service AND p.site = v.site
     WHERE v.impossible <> 'faster-than-ping'"""
 
@@ -57,7 +61,11 @@ _MISPLACED = f"""
         ON a.vantage = b.vantage AND a.window_start = b.window_start AND a.target <> b.target
     WHERE 2 * {MEAN_RADIUS_KM} * asin(sqrt(least(1, pow(sin((a.phi - b.phi) / 2), 2)
             + cos(a.phi) * cos(b.phi) * pow(sin((a.lam - b.lam) / 2), 2))))
-        <= (a.rtt_ms_min + b.rtt_ms_min) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+        <= (a.within_ms + b.within_ms) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+
+# Whose place some target contradicts: light has nothing to say of what else they reach.
+_IN_DOUBT = """
+    SELECT DISTINCT vantage, window_start FROM contradictions WHERE impossible <> 'faster-than-ping'"""
 
 # Evidence speaks where nobody was asked for an identity, or where the service's file promises none. Its latency is that
 # of pings, and where there are none of traceroutes.
@@ -192,6 +200,7 @@ def assign(
     _table(con, "accused", _ACCUSED)
     _table(con, "misplaced", _MISPLACED)
     _table(con, "misplaced_anywhere", "SELECT DISTINCT vantage, window_start FROM misplaced")
+    _table(con, "places_in_doubt", _IN_DOUBT)
     gather_evidence(con, services, hop_names)
     _table(con, "reached", _REACHED)
     measure_distances(con, "reached", "distances")

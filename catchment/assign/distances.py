@@ -89,10 +89,15 @@ def sites_in_use(
 
     Of an open list only those seen count. Reads `tallies`, `candidates`, and unless `before_evidence`, `reached`.
     """
-    inferred = "" if before_evidence else "UNION SELECT vantage, target, window_start, site FROM reached"
+    # An answer that light contradicts opens no site again that is closed.
+    judged = """
+        ANTI JOIN (SELECT * FROM contradictions WHERE impossible IS NOT NULL) USING (vantage, target, window_start)
+        UNION SELECT vantage, target, window_start, site FROM reached WHERE impossible IS NULL"""
+    inferred = "" if before_evidence else judged
     rows = con.execute(
         f"""SELECT DISTINCT site FROM (
-            SELECT vantage, target, window_start, site FROM candidates WHERE outcome = 'identified' {inferred})
+            SELECT vantage, target, window_start, site FROM (SELECT * FROM candidates WHERE outcome = 'identified')
+            {inferred})
         JOIN tallies USING (vantage, target, window_start)
         WHERE site IS NOT NULL AND service = ? AND af = ? AND window_start = ?""",
         [service.name, af, window.start],

@@ -2,7 +2,7 @@
 
 So that a target that gives no identity, or none of whose answers names a site, can be assigned. All that was said is
 kept in the table `evidence`; a witness whose site light rules out has no vote, and witnesses that disagree are listed,
-never averaged. Reads `inside`, `targets`, `identities`, `feasible`, `contradictions` and `misplaced_anywhere`.
+never averaged. Reads `inside`, `targets`, `identities`, `feasible`, `contradictions` and `places_in_doubt`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ NEXT_DOOR = f"kind = 'traceroute' AND hop_gap = 0 AND abs(rtt_ms - hop_rtt_ms) <
 target may stand anywhere on the way: routers answer slowly."""
 
 _LAST_ROUTERS = f"""
-    SELECT vantage, service, target, window_start, hop, rtt_ms, {NEXT_DOOR} AS next_door
-    FROM inside SEMI JOIN targets USING (service, target) WHERE kind = 'traceroute' AND hop_gap = 0"""
+    SELECT vantage, service, target, window_start, hop, rtt_ms, coalesce({NEXT_DOOR}, FALSE) AS next_door
+    FROM inside SEMI JOIN targets USING (service, target) WHERE kind = 'traceroute' AND failure IS NULL"""
 
 # What the same reply said in second place, where it names a site as well. Reads `identities`.
 _SECOND = f"""
@@ -56,7 +56,7 @@ _OF_LIGHT = f"""
     SELECT vantage, service, target, window_start, '{Witness.LIGHT}' AS witness, feasible_site AS site,
         printf('%.3f ms', least_ms) AS said, 1 AS observations, least_ms AS rtt_ms
     FROM feasible
-    ANTI JOIN misplaced_anywhere USING (vantage, window_start)
+    ANTI JOIN places_in_doubt USING (vantage, window_start)
     ANTI JOIN (SELECT * FROM contradictions WHERE impossible IS NOT NULL) USING (vantage, target, window_start)
     WHERE feasible_site IS NOT NULL"""
 
@@ -66,9 +66,9 @@ _EVIDENCE = f"""
             THEN d.distance_km <= s.rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} END AS possible
     FROM said AS s
     LEFT JOIN said_distances AS d USING (vantage, service, site)
-    LEFT JOIN misplaced_anywhere AS m ON m.vantage = s.vantage AND m.window_start = s.window_start"""
+    LEFT JOIN places_in_doubt AS m ON m.vantage = s.vantage AND m.window_start = s.window_start"""
 
-# Each kind of witness votes once, for the site that it names of most routers seen last before the target.
+# Each kind of witness votes for the site that it names in most traceroutes. A name that holds two towns votes for both.
 _VOTES = f"""
     SELECT vantage, target, window_start, witness, site FROM (
         SELECT vantage, target, window_start, witness, site, sum(observations) AS observations
@@ -91,18 +91,19 @@ _INFERRED = """
             WHEN exchange IS NOT NULL THEN 'exchange-of-site'
             ELSE 'only-feasible-site' END AS inferred_rule
     FROM (
-        SELECT *, coalesce(least(neighbour, hop_name, exchange) <> greatest(neighbour, hop_name, exchange), FALSE)
-                AS readings_differ,
-            CASE WHEN neighbour IS NOT NULL THEN neighbour
-                WHEN hop_name IS NULL OR exchange IS NULL OR hop_name = exchange THEN coalesce(hop_name, exchange)
-                END AS router_site
+        SELECT *, CASE WHEN neighbour IS NOT NULL OR NOT readings_differ
+                THEN coalesce(neighbour, hop_name, exchange) END AS router_site
         FROM (
+            SELECT *, coalesce(least(neighbour, hop_name, exchange)
+                <> greatest(neighbour, other_hop_name, exchange), FALSE) AS readings_differ
+            FROM (
             SELECT vantage, target, window_start,
                 min(site) FILTER (WHERE witness = 'neighbour') AS neighbour,
                 min(site) FILTER (WHERE witness = 'hop-name') AS hop_name,
+                max(site) FILTER (WHERE witness = 'hop-name') AS other_hop_name,
                 min(site) FILTER (WHERE witness = 'exchange') AS exchange,
                 min(site) FILTER (WHERE witness = 'light') AS light_site
-            FROM votes GROUP BY vantage, target, window_start))"""
+            FROM votes GROUP BY vantage, target, window_start)))"""
 
 
 def gather_evidence(

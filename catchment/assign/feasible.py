@@ -27,12 +27,16 @@ _ECHOES = """
     USING (vantage, target, window_start)
     WHERE kind <> 'dns' AND rtt_ms IS NOT NULL GROUP BY vantage, target, window_start"""
 
+# The least ping but for a tenth of them, and of three or more always one: a box may have answered that.
+_PING = """CASE WHEN len(t.pings_ms) > 0
+            THEN t.pings_ms[1 + greatest(len(t.pings_ms) // 10, CASE WHEN len(t.pings_ms) < 3 THEN 0 ELSE 1 END)] END"""
+
 # The least time in which the one site that answered can be reached, and that of pings alone. Of a vantage point that
 # saw several sites, or heard somebody else, the least is nobody's. A ping that is twice as fast as the answers went
 # elsewhere. Who gives no identity is reached by echoes alone: if half of them take more than twice the least, or the
 # answers do, some went elsewhere.
-_LEAST = """
-    SELECT t.vantage, t.target, t.window_start, v.latitude, v.longitude, t.ping_ms_min,
+_LEAST = f"""
+    SELECT t.vantage, t.target, t.window_start, v.latitude, v.longitude, {_PING} AS ping_ms,
         CASE WHEN e.least_ms IS NOT NULL
             THEN CASE WHEN e.middle_ms <= 2 * e.least_ms + 2 AND NOT coalesce(c.rtt_ms_min >= 2 * e.least_ms + 2, FALSE)
                 THEN e.least_ms END
@@ -46,7 +50,7 @@ _LEAST = """
     LEFT JOIN (SELECT * FROM candidates WHERE place = 1) AS c
         ON c.vantage = t.vantage AND c.target = t.target AND c.window_start = t.window_start
     WHERE t.service = ? AND t.af = ? AND t.window_start = ? AND v.latitude IS NOT NULL
-        AND (least_ms IS NOT NULL OR t.ping_ms_min IS NOT NULL)
+        AND (least_ms IS NOT NULL OR ping_ms IS NOT NULL)
     ORDER BY ALL"""
 
 
@@ -60,7 +64,7 @@ def find_feasible(con: duckdb.DuckDBPyConnection, services: Sequence[Service], w
     con.execute(f"CREATE OR REPLACE TEMP TABLE echoes AS {_ECHOES}")
     con.execute(
         """CREATE OR REPLACE TEMP TABLE feasible (vantage VARCHAR, target VARCHAR, window_start DOUBLE, service VARCHAR,
-        least_ms DOUBLE, feasible_sites INTEGER, feasible_site VARCHAR, ping_sites INTEGER)"""
+        least_ms DOUBLE, feasible_sites INTEGER, feasible_site VARCHAR, ping_ms DOUBLE, ping_sites INTEGER)"""
     )
     for service, af, window in cases(services, windows):
         sites = sites_in_use(con, service, window, af, SiteSet.LISTED, before_evidence=True)
@@ -69,7 +73,7 @@ def find_feasible(con: duckdb.DuckDBPyConnection, services: Sequence[Service], w
         if not placed or service.open_list or len(here["vantage"]) == 0:
             continue
         found = {key: here[key] for key in ("vantage", "target")}
-        for name, column in (("least", "least_ms"), ("ping", "ping_ms_min")):
+        for name, column in (("least", "least_ms"), ("ping", "ping_ms")):
             ms = floats(here[column])
             limits_km = ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM
             count, first = sites_within(
@@ -87,6 +91,7 @@ def find_feasible(con: duckdb.DuckDBPyConnection, services: Sequence[Service], w
                 CASE WHEN NOT isnan(least_ms) THEN least_ms END,
                 CASE WHEN NOT isnan(least_ms) THEN least_count + $unplaced END,
                 CASE WHEN least_count = 1 AND $unplaced = 0 THEN ($codes)[least_first + 1] END,
+                CASE WHEN NOT isnan(ping_ms) THEN ping_ms END,
                 CASE WHEN NOT isnan(ping_ms) THEN ping_count + $unplaced END
             FROM found""",
             {

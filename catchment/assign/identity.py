@@ -208,15 +208,21 @@ class _Decider:
         near = [
             entry
             for entry in near
-            if (len(text) >= _LONG or len(entry[0]) >= len(text)) and self.code_in(entry[0]) in text
+            if (len(text) >= _LONG or len(entry[0]) >= len(text)) and self.may_be_damaged(text, entry[0])
         ]
         sites = {self.published[other].code: self.published[other] for other, edits, _ in near if edits == near[0][1]}
         return sites.popitem()[1] if len(sites) == 1 else None
 
-    def code_in(self, published: str) -> str:
-        """Return the code of the place in a published identity; nothing where no pattern tells which part that is."""
+    def may_be_damaged(self, text: str, published: str) -> bool:
+        """Tell whether the code of the place in a published identity is whole in a text.
+
+        Where no pattern tells which part the code is, what is still a host's name of the same length may be another's.
+        """
         matches = (regex.fullmatch(published) for regex, _ in self.patterns)
-        return next((match["site"] for match in matches if match and match["site"]), "")
+        code = next((match["site"] for match in matches if match and match["site"]), None)
+        if code is None:
+            return len(text) < len(published) or _HOST.fullmatch(text) is None
+        return code in text
 
     def reorder(self, text: str) -> Site | None:
         """Return the site whose published identity begins as a damaged one and has its end in another order.

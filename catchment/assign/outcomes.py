@@ -32,9 +32,10 @@ _SAME = """vantage, service, target, window_start, window_end, kind, failure, qu
     second_identity, second_identity_source, rcode"""
 _EQUAL = f"""
     SELECT {_SAME}, {_MISCLASSED} AS misclassed, count(*) AS observations, min(rtt_ms) AS rtt_ms,
-        list(rtt_ms) FILTER (WHERE kind = 'dns' AND failure IS NULL AND rtt_ms IS NOT NULL) AS rtts_ms
+        min(measured_at) AS first_at,
+        list(rtt_ms) FILTER (WHERE kind <> 'traceroute' AND failure IS NULL AND rtt_ms IS NOT NULL) AS rtts_ms
     FROM inside GROUP BY {_SAME}, misclassed"""
-_EACH = f"SELECT *, {_MISCLASSED} AS misclassed FROM inside"
+_EACH = f"SELECT *, {_MISCLASSED} AS misclassed, measured_at AS first_at FROM inside"
 
 # Observations in their window, each DNS answer with its outcome. Of two identities in one reply the one that names a
 # site speaks; they are two witnesses, who may disagree. Reads `targets`, `identities` and `promises`.
@@ -69,7 +70,7 @@ _JUDGED = """
         LEFT JOIN identities AS s
             ON s.service = t.service AND s.identity = o.second_identity AND s.identity_source = o.second_identity_source
         LEFT JOIN promises AS q ON q.service = t.service AND q.query = o.query
-            AND (q.since IS NULL OR o.window_start >= q.since))"""
+            AND (q.since IS NULL OR o.first_at >= q.since))"""
 
 
 def _count(condition: str) -> str:
@@ -79,10 +80,10 @@ def _count(condition: str) -> str:
 # Who was asked and never reported has nothing to count, but a row. Reads `asked`.
 _TALLIED = """
     SELECT vantage, service, target, af, window_start, window_end, kind, failure, outcome, site, rtt_ms, observations,
-        witnesses
+        witnesses, CASE WHEN kind = 'ping' THEN rtts_ms END AS pings_ms
     FROM judged_equal
     UNION ALL SELECT a.vantage, t.service, t.target, t.af, w.window_start, w.window_end, NULL, NULL, NULL, NULL, NULL,
-        0, NULL
+        0, NULL, NULL
     FROM asked AS a JOIN targets AS t ON t.target = a.target CROSS JOIN windows AS w"""
 
 _TALLIES = f"""
@@ -105,7 +106,8 @@ _TALLIES = f"""
         {_count("kind <> 'dns' AND failure IS NULL")} AS pings_answered,
         {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
         count(DISTINCT site) AS sites_seen,
-        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min
+        min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min,
+        list_sort(flatten(list(pings_ms) FILTER (WHERE pings_ms IS NOT NULL))) AS pings_ms
     FROM ({_TALLIED}) GROUP BY vantage, target, window_start"""
 
 # One row for each outcome and site of a vantage point, target and window; `place` 1 is the one that wins.
@@ -132,7 +134,7 @@ _NAMES = """
     SELECT * FROM (
         SELECT *, row_number() OVER (
             PARTITION BY vantage, target, window_start, outcome, site
-            ORDER BY repaired, answers DESC, identity) AS place
+            ORDER BY repaired, answers DESC, identity, rule, server) AS place
         FROM (
             SELECT vantage, target, window_start, outcome, site, identity, server, rule, repaired,
                 sum(observations) AS answers

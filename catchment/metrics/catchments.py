@@ -30,11 +30,13 @@ _PLACED = ", ".join(f"'{verdict}'" for verdict in PLACED)
 # `vantage_points` and `continents`.
 _JOINED = f"""
     SELECT a.*, a.verdict IN ({ASSIGNED_LIST}) AS assigned,
-        a.verdict IN ({_PLACED}) AND a.nearest_km IS NOT NULL AND a.distance_km IS NOT NULL AS placed,
+        a.verdict IN ({_PLACED}) AND a.nearest_km IS NOT NULL AND a.distance_km IS NOT NULL AND m.vantage IS NULL
+            AS placed,
         v.country, CAST(CASE WHEN a.af = 6 THEN v.asn_v6 ELSE v.asn_v4 END AS VARCHAR) AS asn, c.continent
     FROM assignments AS a
     LEFT JOIN vantage_points AS v USING (vantage)
-    LEFT JOIN continents AS c ON c.country = v.country"""
+    LEFT JOIN continents AS c ON c.country = v.country
+    LEFT JOIN misplaced_anywhere AS m ON m.vantage = a.vantage AND m.window_start = a.window_start"""
 _GEOGRAPHIC = f"(distance_km - nearest_km) / {LIGHT_KM_PER_MS!r}"
 _LATENCY = f"rtt_ms_median - 1.5 * nearest_km / {LIGHT_KM_PER_MS!r}"
 
@@ -61,7 +63,7 @@ def measure(
     assigned. Floats are rounded to 6 digits, so that the same tables give the same text.
     """
     fill_table(con, "continents (country VARCHAR, continent VARCHAR)", list(CONTINENT_OF.items()))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE joined AS {_JOINED} WHERE window_start = {window.start!r}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE joined AS {_JOINED} WHERE a.window_start = {window.start!r}")
     by_name = {service.name: service for service in services}
     return {
         "from": iso_time(window.start),
