@@ -13,7 +13,7 @@ import duckdb
 
 from catchment.errors import CatchmentError
 
-MEMORY_LIMIT = "400MB"
+MEMORY_LIMIT = "500MB"
 """What sorting, joining and grouping may use; beyond it they spill to the temporary folder."""
 
 READING_MEMORY_LIMIT = "600MB"

@@ -112,8 +112,9 @@ def sites_within(
     for start in range(0, len(latitudes), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         cosines = _unit_vectors(latitudes[chunk], longitudes[chunk]) @ site_vectors.T
-        arcs_km = np.arccos(np.clip(cosines, -1, 1)) * (MEAN_RADIUS_KM * _LEAST_GEODESIC_RATIO)
-        within = arcs_km <= limits_km[chunk, None]
+        # Cosines of the few limits instead of arcs of all pairs; rounding may take a little off that of a point itself.
+        arcs = np.minimum(limits_km[chunk] / (MEAN_RADIUS_KM * _LEAST_GEODESIC_RATIO), math.pi)
+        within = cosines >= np.cos(arcs)[:, None] - 1e-12
         count[chunk], first[chunk] = within.sum(axis=1), np.argmax(within, axis=1)
     return count, first
 

@@ -203,7 +203,9 @@ def assign(
     _table(con, "places_in_doubt", _IN_DOUBT)
     gather_evidence(con, services, hop_names)
     _table(con, "reached", _REACHED)
-    measure_distances(con, "reached", "distances")
+    _table(con, "inferred_only", "SELECT * FROM reached ANTI JOIN named USING (vantage, service, site)")
+    measure_distances(con, "inferred_only", "inferred_distances")
+    _table(con, "distances", "SELECT * FROM named_distances UNION ALL SELECT * FROM inferred_distances")
     find_nearest(con, services, windows, site_set)
     for view, query in (("ruled", _RULED), ("assigned", _ASSIGNED), ("trusted", _CONFIDENCE)):
         con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
