@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, VantagePoints
+from catchment.campaign import Campaign, CampaignTarget, Limits, PlatformName, Query, VantagePoints
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target, Window
 from catchment.platforms.atlas.client import Refused, StreamBroken
 from catchment.platforms.atlas.collecting import LATE_S, Collected, collect
 from catchment.platforms.atlas.costs import estimate
-from catchment.platforms.atlas.scheduling import Measurement, adopt, schedule
+from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.scheduling import adopt, schedule
 from catchment.platforms.atlas.selecting import choose
 from catchment.platforms.connecting import connect
 from catchment.services import bundled_service
@@ -263,7 +264,7 @@ def test_a_campaign_goes_through_the_sandbox_from_choice_to_files(tmp_path: Path
         assert one.participants <= ids
         assert one.results == len(one.participants) == len(gzip.decompress(one.file.read_bytes()).splitlines())
         assert one.complete == (one.results >= 0.95 * asked[one.measurement])
-    plan = estimate(targets, queries, campaign.schedule, budget=campaign.budget, probes=60, now=START)
+    plan = estimate(targets, queries, campaign.schedule, budget=campaign.budget, limits=Limits(), probes=60, now=START)
     prices = [one.credits / one.probes for one in plan.measurements if one.credits is not None]
     # Late results cost too, and probes that never report cost nothing.
     assert sum(price * one.results for price, one in zip(prices, collected, strict=True)) <= spent

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from catchment.campaign import Budget, Query, Schedule
+from catchment.campaign import Budget, Limits, Query, Schedule
 from catchment.model import Kind, Target
-from catchment.platforms.atlas.costs import Limits, Plan, credits_per_result, estimate, times
+from catchment.platforms.atlas.costs import Plan, credits_per_result, estimate, times
 
 NOW = 1_700_000_000.0
 FOUR, SIX = Target(service="a", address="198.51.100.53"), Target(service="a", address="2001:db8::53")
@@ -16,7 +16,13 @@ DNS, PING, TRACEROUTE = (Query(kind=kind) for kind in (Kind.DNS, Kind.PING, Kind
 
 
 def plan(*queries: Query, targets: tuple[Target, ...] = (FOUR,), **options: Any) -> Plan:
-    given: dict[str, Any] = {"schedule": Schedule(), "budget": Budget(), "probes": 1000, "now": NOW} | options
+    given: dict[str, Any] = {
+        "schedule": Schedule(),
+        "budget": Budget(),
+        "probes": 1000,
+        "now": NOW,
+        "limits": Limits(),
+    } | options
     return estimate(targets, queries, **given)
 
 

@@ -10,7 +10,9 @@ from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Sc
 from catchment.errors import PlatformFailed, UnknownName
 from catchment.model import Kind, Target, Window
 from catchment.platforms.atlas.client import PlatformUnsure, Refused
-from catchment.platforms.atlas.scheduling import Measurement, adopt, definition, reuse, schedule
+from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.reusing import reuse
+from catchment.platforms.atlas.scheduling import adopt, definition, schedule
 from catchment.services import bundled_service
 from tests.atlas_server import Answer, Bench, Fault, Request, Script, error, ok, probe
 

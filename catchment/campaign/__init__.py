@@ -6,12 +6,16 @@
 
 from catchment.campaign.campaign_files import campaign_from, campaign_table, load_campaign
 from catchment.campaign.plans import (
+    Anchors,
     Budget,
     Campaign,
     CampaignTarget,
     Change,
     ChangeName,
+    LeaveOut,
+    Limits,
     PlatformName,
+    Protocol,
     Query,
     Sandbox,
     Schedule,
@@ -35,13 +39,17 @@ from catchment.campaign.tables import check, plain, read_toml
 
 __all__ = [
     "SAME_NAME_KM",
+    "Anchors",
     "Budget",
     "Campaign",
     "CampaignTarget",
     "Change",
     "ChangeName",
+    "LeaveOut",
     "Lend",
+    "Limits",
     "PlatformName",
+    "Protocol",
     "Query",
     "Sandbox",
     "Schedule",

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from catchment.model import AddressFamily, Kind
+from catchment.model import AddressFamily, Kind, Verdict
 
 _FORBID_UNKNOWN = {"extra": "forbid"}
 
@@ -30,11 +30,39 @@ class CampaignTarget:
     address: str | None = None
 
 
+class Anchors(StrEnum):
+    """Whether RIPE Atlas's anchors, servers in data centres, may be asked."""
+
+    IN = "in"
+    OUT = "out"
+    ONLY = "only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOut:
+    """Vantage points that an earlier run (a name or a path) gave one of these verdicts: none of them is asked."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    run: str
+    verdicts: tuple[Verdict, ...] = (
+        Verdict.MISLOCATED,
+        Verdict.IMPOSSIBLE_RTT,
+        Verdict.FOREIGN_IDENTITY,
+        Verdict.INTERCEPTED_ERROR,
+        Verdict.INTERCEPTED_EMPTY,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VantagePoints:
-    """Which vantage points to ask, chosen by `seed`; the sources add up, `include_tags` and `exclude_tags` narrow them.
+    """Which vantage points to ask, `count` of them, chosen by `seed`.
 
-    `area` is WW or a continent (europe, north-america, …); it counts where no countries, asns or ids are given.
+    The sources add up: regions, countries, asns, prefixes, ids, those of other `measurements`; without any of them,
+    `area` counts (WW, a part of the world such as North-Central, or a continent). `same_as` takes the very ones of a
+    run, by its name or path, and nothing else. What follows narrows the choice: tags; anchors; `unstable` ones or none;
+    `every_family` takes only those that work in each address family of the targets, so that the families can be held
+    against each other; at most so many of an AS and of a country; `spread` evens them out over the map.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -42,29 +70,56 @@ class VantagePoints:
     count: int = 50
     seed: int = 1
     area: str = "WW"
+    regions: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     asns: tuple[int, ...] = ()
+    prefixes: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
+    measurements: tuple[int, ...] = ()
+    same_as: str | None = None
     include_tags: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
+    anchors: Anchors = Anchors.IN
+    unstable: bool = True
+    every_family: bool = False
+    most_per_asn: int | None = None
+    most_per_country: int | None = None
+    spread: bool = False
+    leave_out: LeaveOut | None = None
+
+
+class Protocol(StrEnum):
+    """What carries a query."""
+
+    UDP = "UDP"
+    TCP = "TCP"
+    ICMP = "ICMP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked of each target: a DNS identity query (with NSID in the same packet), a ping or a traceroute."""
+    """What is asked of each target: a DNS identity query (with NSID in the same packet), a ping or a traceroute.
+
+    `protocol` is UDP or TCP of a DNS query (None: UDP), ICMP, UDP or TCP of a traceroute (None: ICMP); `packets` is how
+    many a ping sends, and a traceroute for each hop.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     kind: Kind
     name: str = "hostname.bind"
     nsid: bool = True
+    protocol: Protocol | None = None
+    packets: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When to measure: once, or every `interval_s` seconds from `start` for `rounds` or to `stop`.
 
-    Of measurements that are reused, what was measured from `start` to `stop` is read: by default the last 15 minutes.
+    Around a planned change it is from `before_s` before `change_at` to `after_s` after it; what is measured within
+    `settle_s` after the change, while routes still move, belongs neither to the window before nor to that after. Of
+    measurements that are reused, what was measured from `start` to `stop` is read: by default the last 15 minutes.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -73,6 +128,10 @@ class Schedule:
     rounds: int | None = None
     start: datetime | None = None
     stop: datetime | None = None
+    change_at: datetime | None = None
+    before_s: int = 3600
+    after_s: int = 3600
+    settle_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +142,20 @@ class Budget:
 
     credits: int | None = None
     results: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What RIPE Atlas allows one account, unless more was asked for and granted."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    concurrent_measurements: int = 100
+    probes_per_measurement: int = 1000
+    results_per_day: int = 100_000
+    results_per_second_per_measurement: int = 50
+    credits_per_day: int = 1_000_000
+    measurements_per_target: int = 25
 
 
 class ChangeName(StrEnum):
@@ -131,7 +204,8 @@ class Sandbox:
 class Campaign:
     """The plan of a measurement: which targets, from where, by which queries, when, and for how much.
 
-    `reuse` names measurements that run already, to read instead of asking anew: no key, no credits. Without
+    `reuse` names measurements that run already, to read instead of asking anew: no key, no credits; a kind (dns, ping,
+    traceroute) names those of RIPE Atlas's own that the service's file knows for the targets. Without
     `vantage_points` all of theirs count; a new measurement then asks 50 anywhere. Where routes are traced,
     `resolve_names` has the DNS asked for the names of the last routers before the targets: they often hold the town.
     """
@@ -142,9 +216,10 @@ class Campaign:
     platform: PlatformName
     targets: tuple[CampaignTarget, ...]
     queries: tuple[Query, ...] = (Query(kind=Kind.DNS), Query(kind=Kind.PING))
-    reuse: tuple[int, ...] = ()
+    reuse: tuple[int | Kind, ...] = ()
     vantage_points: VantagePoints | None = None
     schedule: Schedule = Schedule()
     budget: Budget = Budget()
+    limits: Limits = Limits()
     resolve_names: bool = True
     sandbox: Sandbox = Sandbox()

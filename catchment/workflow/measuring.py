@@ -29,7 +29,9 @@ from catchment.metrics import iso_time
 from catchment.model import Window
 from catchment.platforms.atlas.client import PlatformUnsure
 from catchment.platforms.atlas.collecting import LATE_S, collect, why_incomplete
-from catchment.platforms.atlas.scheduling import Measurement, adopt, reuse, schedule
+from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.reusing import reuse
+from catchment.platforms.atlas.scheduling import adopt, schedule
 from catchment.platforms.atlas.selecting import choose, describe, whom_not_asked, works
 from catchment.platforms.connecting import Platform, connect
 from catchment.store import Accepted, Header, Stage

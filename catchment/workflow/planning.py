@@ -43,7 +43,15 @@ def plan_campaign(file: Path, *, now: float | None = None) -> Numbers:
 
 def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | Mapping[int, int], now: float) -> Plan:
     """Return what a campaign asks of so many vantage points (or so many for each address family), and its limits."""
-    return estimate(targets, campaign.queries, campaign.schedule, budget=campaign.budget, probes=probes, now=now)
+    return estimate(
+        targets,
+        campaign.queries,
+        campaign.schedule,
+        budget=campaign.budget,
+        limits=campaign.limits,
+        probes=probes,
+        now=now,
+    )
 
 
 def check_limits(limits: Sequence[Numbers]) -> None:

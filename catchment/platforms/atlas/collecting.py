@@ -18,7 +18,7 @@ from catchment.model import Window
 from catchment.platforms.atlas.client import Atlas, Refused, StreamBroken
 from catchment.platforms.atlas.costs import ONE_OFF_SPREAD_S
 from catchment.platforms.atlas.failures import clean
-from catchment.platforms.atlas.scheduling import Measurement
+from catchment.platforms.atlas.measurements import Measurement
 
 LATEST_RESULT_S = 300
 """How long after its turn a probe's result is waited for. Most come within 10 s; a traceroute through silent routers

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from catchment.campaign import Budget, Query, Schedule
+from catchment.campaign import Budget, Limits, Query, Schedule
 from catchment.model import AddressFamily, Kind, Target
 
 PACKETS = 3
@@ -21,18 +21,6 @@ ONE_OFF_SPREAD_S = 60
 _LARGEST_PACKET_BYTES = 1500
 _LONGEST_SPREAD_S = 400
 _DAY_S = 86_400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What RIPE Atlas allows one account, unless more was asked for and granted."""
-
-    concurrent_measurements: int = 100
-    probes_per_measurement: int = 1000
-    results_per_day: int = 100_000
-    results_per_second_per_measurement: int = 50
-    credits_per_day: int = 1_000_000
-    measurements_per_target: int = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +88,7 @@ def estimate(
     budget: Budget,
     probes: int | Mapping[int, int],
     now: float,
-    limits: Limits = Limits(),
+    limits: Limits,
 ) -> Plan:
     """Return what it takes to ask each target each query from so many probes (a number, or one per address family)."""
     per_family = probes if isinstance(probes, Mapping) else {target.af: probes for target in targets}

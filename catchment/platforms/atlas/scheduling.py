@@ -1,23 +1,20 @@
-"""From a campaign to measurements: new ones posted, lost ones found again, existing ones checked before trust."""
+"""From a campaign to measurements: asked for, and found again where the answer was lost."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from catchment.campaign import Campaign, Query
-from catchment.errors import PlatformFailed, UnknownName
-from catchment.model import AddressFamily, Kind, Service, Target, Window
-from catchment.platforms.atlas.client import Atlas, Refused
-from catchment.platforms.atlas.costs import PACKETS, SIZE_BYTES, Limits, times
+from catchment.errors import PlatformFailed
+from catchment.model import Kind, Target
+from catchment.platforms.atlas.client import Atlas
+from catchment.platforms.atlas.costs import PACKETS, SIZE_BYTES, times
 from catchment.platforms.atlas.failures import clean
+from catchment.platforms.atlas.measurements import Measurement, read_measurement
 from catchment.platforms.atlas.selecting import Probe, works
-
-IDENTITY_QUERIES = ("hostname.bind", "id.server")
-"""CHAOS TXT names that a server answers with its own name."""
 
 START_AFTER_S = 60
 """New measurements start so long after the first POST: all at once, even if one of the POSTs takes some tries."""
@@ -28,41 +25,7 @@ LISTED_AFTER_S = 120
 _TAG = "catchment"
 _MOST_OF_A_RUN = 1000
 _UDP_PAYLOAD_BYTES = 1232  # DNS flag day 2020: fits every path without fragments
-_CHAOS = {"CHAOS", "CH"}
 _LONGEST_DESCRIPTION = 250
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
-
-    `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
-    only what was measured between `start` and `stop` counts. `part` says which POST of its run made it.
-    """
-
-    id: int
-    kind: Kind
-    target: str
-    af: AddressFamily
-    query: str | None
-    nsid: bool
-    probes: tuple[int, ...] | None
-    start: float
-    stop: float | None
-    interval_s: int | None
-    reused: bool
-    part: str | None = None
-
-    def to_table(self) -> dict[str, Any]:
-        """Return the measurement as plain JSON values; `from_table` reads it back."""
-        probes = None if self.probes is None else list(self.probes)
-        return asdict(self) | {"kind": self.kind.value, "probes": probes}
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Measurement:
-        """Read a measurement back from plain JSON values."""
-        probes = None if table["probes"] is None else tuple(table["probes"])
-        return cls(**{**table, "kind": Kind(table["kind"]), "probes": probes})
 
 
 def schedule(  # noqa: PLR0913  (what is asked, whom, when, what is there already, and whom to tell)
@@ -82,7 +45,7 @@ def schedule(  # noqa: PLR0913  (what is asked, whom, when, what is there alread
     `record` gets all that is accepted so far after every POST, before anything else happens. What `adopt` found is
     taken as it is (`known`), not asked for again. Raises PlatformFailed; PlatformUnsure where a POST's answer was lost.
     """
-    parts = _parts(targets, probes)
+    parts = _parts(targets, probes, campaign.limits.probes_per_measurement)
     accepted: list[Measurement] = []
     for number, (name, asked, chunk) in enumerate(parts):
         progress(f"{len(accepted)} measurements accepted", number / len(parts))
@@ -177,52 +140,11 @@ def adopt(atlas: Atlas, run_tag: str, *, sleep: Callable[[float], None]) -> list
     adopted = []
     for number in sorted(ids):
         found = atlas.get(f"/measurements/{number}/")
-        measurement = _read(atlas, number, found)
+        measurement = read_measurement(atlas, number, found)
         part = next((tag for tag in map(str, found.get("tags") or ()) if tag.startswith(f"{run_tag}-")), None)
         if part is not None:
             adopted.append(replace(measurement, part=part.removeprefix(f"{run_tag}-"), reused=False))
     return adopted
-
-
-def reuse(
-    atlas: Atlas, campaign: Campaign, targets: Sequence[Target], window: Window, services: Sequence[Service] = ()
-) -> list[Measurement]:
-    """Return the measurements that a campaign reuses, for what they measured in the window.
-
-    Each is trusted only after its own metadata says that it asks one of the targets, and (DNS) for an identity. Where
-    the metadata hold a name in place of an address, the services' own list of built-in measurements decides. Raises
-    UnknownName where it does not or is not there, and PlatformFailed.
-    """
-    listed = {entry.id: service.name for service in services for entry in service.measurements}
-    reused = []
-    for number in campaign.reuse:
-        try:
-            found = atlas.get(f"/measurements/{number}/")
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
-            raise UnknownName(f"{atlas.endpoint.server}: there is no measurement {number}: mend `reuse`") from refusal
-        measurement = _read(atlas, number, found)
-        addresses = _addresses(found)
-        target = next((one for one in targets if ipaddress.ip_address(one.address) in addresses), None)
-        if not addresses and number in listed:
-            of_service = (listed[number], measurement.af)
-            target = next((one for one in targets if (one.service, one.af) == of_service), None)
-        if target is None or target.af != measurement.af:
-            known = ", ".join(one.address for one in targets)
-            asked = clean(found.get("target_ip") or found.get("target"), longest=80)
-            raise UnknownName(f"measurement {number} asks {asked}, no target of this campaign ({known}): mend `reuse`")
-        if measurement.kind is Kind.DNS and measurement.query is None and not measurement.nsid:
-            raise UnknownName(
-                f"measurement {number} asks for {clean(found.get('query_argument'), longest=80)}, which tells no "
-                f"identity (CHAOS TXT {' or '.join(IDENTITY_QUERIES)}, or NSID, would): mend `reuse`"
-            )
-        ended = found.get("stop_time")
-        if isinstance(ended, int | float) and window.start is not None and ended < window.start:
-            raise UnknownName(f"measurement {number} ended at {_iso(ended)}, before the window: mend `schedule.start`")
-        begin = measurement.start if window.start is None else window.start
-        reused.append(replace(measurement, target=target.address, start=begin, stop=window.end))
-    return reused
 
 
 def _future(campaign: Campaign, now: float) -> tuple[float, float | None]:
@@ -235,9 +157,10 @@ def _future(campaign: Campaign, now: float) -> tuple[float, float | None]:
     return start, stop
 
 
-def _parts(targets: Sequence[Target], probes: Sequence[Probe]) -> list[tuple[str, list[Target], list[int]]]:
+def _parts(
+    targets: Sequence[Target], probes: Sequence[Probe], largest: int
+) -> list[tuple[str, list[Target], list[int]]]:
     """Return name, targets and probe ids of every POST: probes are asked in the address families that work there."""
-    largest = Limits().probes_per_measurement
     parts = []
     for af in sorted({target.af for target in targets}):
         ids = sorted(int(probe["id"]) for probe in probes if works(probe, af))
@@ -249,44 +172,6 @@ def _parts(targets: Sequence[Target], probes: Sequence[Probe]) -> list[tuple[str
             for number, start in enumerate(range(0, len(ids), largest))
         ]
     return parts
-
-
-def _read(atlas: Atlas, number: int, found: Any) -> Measurement:
-    """Read the API's own description of a measurement. Raises PlatformFailed where it is none that can be used."""
-    kind, af = (found.get("type"), found.get("af")) if isinstance(found, dict) else (None, None)
-    if str(kind) not in set(Kind) or af not in {4, 6}:
-        what = clean(kind, longest=40)
-        raise UnknownName(f"{atlas.endpoint.server}: measurement {number} is '{what}', not dns, ping or traceroute")
-    query_class = str(found.get("query_class")).upper()
-    asks_identity = query_class in _CHAOS and str(found.get("query_type")).upper() == "TXT"
-    name = str(found.get("query_argument") or "").rstrip(".").lower()
-    interval, start, stop = found.get("interval"), found.get("start_time"), found.get("stop_time")
-    addresses = _addresses(found)
-    return Measurement(
-        id=number,
-        kind=Kind(str(kind)),
-        target=str(addresses[0]) if addresses else clean(found.get("target"), longest=80),
-        af=af,
-        query=name if kind == Kind.DNS and asks_identity and name in IDENTITY_QUERIES else None,
-        nsid=bool(found.get("set_nsid_bit")) and query_class in {"IN", *_CHAOS},
-        probes=None,
-        start=float(start) if isinstance(start, int | float) else 0.0,
-        stop=float(stop) if isinstance(stop, int | float) else None,
-        interval_s=interval if isinstance(interval, int) and not found.get("is_oneoff") else None,
-        reused=True,
-    )
-
-
-def _addresses(found: Mapping[str, Any]) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Return the addresses that a measurement asks: `target` may be a name."""
-    resolved = found.get("resolved_ips")
-    addresses = []
-    for text in [found.get("target_ip"), found.get("target"), *(resolved if isinstance(resolved, list) else [])]:
-        try:
-            addresses.append(ipaddress.ip_address(str(text)))
-        except ValueError:
-            continue
-    return addresses
 
 
 def _iso(at: float) -> str:
