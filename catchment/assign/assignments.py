@@ -166,9 +166,7 @@ _CONFIDENCE = """
     FROM (
         SELECT a.*, a.router_site IS NOT NULL AND c.site IS NULL AS contradicted, d.vantage IS NOT NULL AS disturbed
         FROM assigned AS a
-        LEFT JOIN (
-            SELECT DISTINCT vantage, target, window_start FROM candidates
-            WHERE outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promise)) AS d
+        LEFT JOIN (SELECT DISTINCT vantage, target, window_start FROM judged_equal WHERE by_other) AS d
             ON d.vantage = a.vantage AND d.target = a.target AND d.window_start = a.window_start
         LEFT JOIN candidates AS c
             ON c.vantage = a.vantage AND c.target = a.target AND c.window_start = a.window_start

@@ -38,9 +38,10 @@ _EQUAL = f"""
 _EACH = f"SELECT *, {_MISCLASSED} AS misclassed, measured_at AS first_at FROM inside"
 
 # Observations in their window, each DNS answer with its outcome. Of two identities in one reply the one that names a
-# site speaks; they are two witnesses, who may disagree. Reads `targets`, `identities` and `promises`.
+# site speaks; they are two witnesses, who may disagree. `by_other` is what nobody but somebody else says: an identity
+# that is not the service's, or none where the service always gives one. Reads `targets`, `identities` and `promises`.
 _JUDGED = """
-    SELECT * EXCLUDE (first_outcome, first_site, second_outcome, second_site, by_second, known, query),
+    SELECT * EXCLUDE (first_outcome, second_outcome, by_second, known, query),
         CASE WHEN by_second THEN second_site ELSE first_site END AS site,
         CASE WHEN kind <> 'dns' OR failure IS NOT NULL THEN NULL
             WHEN by_second THEN second_outcome
@@ -50,7 +51,8 @@ _JUDGED = """
         CASE WHEN first_site = second_site THEN 'agree'
             WHEN first_site IS NOT NULL AND second_site IS NOT NULL
                 OR [first_outcome, second_outcome] IN (['identified', 'foreign'], ['foreign', 'identified'])
-            THEN 'disagree' END AS witnesses
+            THEN 'disagree' END AS witnesses,
+        coalesce(outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promised), FALSE) AS by_other
     FROM (
         SELECT o.vantage, t.service, t.target, t.af, o.window_start, o.window_end, o.kind, o.rtt_ms, o.failure,
             o.rcode, coalesce(o.query, 'id.server') AS query, {more}, i.outcome IS NOT NULL AS known,
@@ -58,6 +60,7 @@ _JUDGED = """
             CASE WHEN NOT o.misclassed THEN i.site END AS first_site,
             s.outcome AS second_outcome, s.site AS second_site,
             coalesce(s.outcome = 'identified' AND first_outcome IS DISTINCT FROM 'identified', FALSE) AS by_second,
+            o.identity AS first_identity, o.second_identity,
             CASE WHEN by_second THEN o.second_identity ELSE o.identity END AS identity,
             CASE WHEN by_second THEN s.server WHEN NOT o.misclassed THEN i.server END AS server,
             CASE WHEN by_second THEN s.rule WHEN o.misclassed THEN 'class-mismatch' ELSE i.rule END AS rule,

@@ -14,7 +14,7 @@ import duckdb
 
 from catchment.engine import fill_table, quote
 from catchment.geo import CONTINENT_OF, IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
-from catchment.metrics.changes import count_changes
+from catchment.metrics.changes import count_changes, find_changes
 from catchment.metrics.interception import count_intercepted, find_others, list_foreign
 from catchment.metrics.site_sets import describe_site_set
 from catchment.metrics.testimony import count_confidence, hear_witnesses
@@ -64,6 +64,8 @@ def measure(
     """
     fill_table(con, "continents (country VARCHAR, continent VARCHAR)", list(CONTINENT_OF.items()))
     con.execute(f"CREATE OR REPLACE TEMP TABLE joined AS {_JOINED} WHERE a.window_start = {window.start!r}")
+    find_others(con)
+    find_changes(con)
     by_name = {service.name: service for service in services}
     return {
         "from": iso_time(window.start),
@@ -90,7 +92,6 @@ def _target(
         f"""CREATE OR REPLACE TEMP VIEW of_target AS
         SELECT * FROM joined WHERE target = {quote(target.address)} AND verdict <> '{Verdict.NO_RESULT}'"""
     )
-    find_others(con)
     total, assigned, placed, hits = _row(
         con,
         """SELECT count(*), count(*) FILTER (WHERE assigned), count(*) FILTER (WHERE placed),
@@ -117,8 +118,8 @@ def _target(
             "confidence": count_confidence(con),
         },
         "rules": rules,
-        "witnesses": hear_witnesses(con, _within(target, window)),
-        "interception": count_intercepted(con),
+        "witnesses": hear_witnesses(con, target, window),
+        "interception": count_intercepted(con, target),
         **_outcomes(con, target, window),
         **_identities(con, target, window),
         "foreign_identities": list_foreign(con, target, window),
@@ -128,7 +129,7 @@ def _target(
         "distance_vantage_points": placed,
         "geographic_inflation_ms": _spread(con, _GEOGRAPHIC, "placed", mean=True),
         "latency_inflation_ms": _spread(con, _LATENCY, "placed", mean=True),
-        "flips": count_changes(con),
+        "flips": count_changes(con, target),
     }
     if by is not None:
         found["by"] = by.value

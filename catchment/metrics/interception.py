@@ -17,32 +17,30 @@ _PLACED = ", ".join(f"'{verdict}'" for verdict in PLACED)
 _OTHERS_ALONE = f"(verdict IN ({_INTERCEPTED}) OR rule = '{_BOX}')"
 _MOST_NETWORKS = 20
 _MOST_IDENTITIES = 50
-# What nobody but somebody else says: an identity that is not the service's, or none where the service always gives one.
-_STRANGE = "(outcome = 'foreign' OR (outcome IN ('error', 'empty') AND promised))"
-# The vantage points of one target whose site is believed, and who got such answers as well.
+# The vantage points whose site is believed, and who got answers of somebody else as well.
 _PARTLY = f"""
-    SELECT t.* FROM of_target AS t
-    SEMI JOIN (SELECT vantage, target, window_start FROM judged_equal WHERE {_STRANGE}) AS c
-        ON c.vantage = t.vantage AND c.target = t.target AND c.window_start = t.window_start
-    WHERE t.verdict IN ({_PLACED})"""
+    SELECT vantage, target, window_start FROM joined
+    SEMI JOIN (SELECT vantage, target, window_start FROM judged_equal WHERE by_other)
+        USING (vantage, target, window_start)
+    WHERE verdict IN ({_PLACED})"""
 # Those answers, equal ones as one: a text, or else an rcode.
-_OTHERS = f"""
-    SELECT vantage, CASE WHEN outcome = 'foreign' THEN identity END AS text,
+_OTHERS = """
+    SELECT vantage, target, CASE WHEN outcome = 'foreign' THEN identity END AS text,
         CASE WHEN outcome <> 'foreign' THEN rcode END AS rcode,
         count(*) AS answers, min(measured_at) AS first_at, max(measured_at) AS last_at
     FROM judged SEMI JOIN partly USING (vantage, target, window_start)
-    WHERE {_STRANGE} GROUP BY ALL"""
+    WHERE by_other GROUP BY ALL"""
 
 
 def find_others(con: duckdb.DuckDBPyConnection) -> None:
-    """Leave the tables `partly` (those of `of_target` that somebody else answered now and then) and `others` (how)."""
+    """Leave the tables `partly` (those of `joined` that somebody else answered now and then) and `others` (how)."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE partly AS {_PARTLY}")
     (count,) = con.execute("SELECT count(*) FROM partly").fetchall()[0]
     # Judging each observation for itself takes time, and mostly there is nothing to find.
     con.execute(f"CREATE OR REPLACE TEMP TABLE others AS {_OTHERS}{'' if count else ' LIMIT 0'}")
 
 
-def count_intercepted(con: duckdb.DuckDBPyConnection) -> Numbers:
+def count_intercepted(con: duckdb.DuckDBPyConnection, target: Target) -> Numbers:
     """Count those of `of_target` that somebody else answered: by rule, and by the countries and ASes with most of them.
 
     `partly` counts those who were answered by the service as well; `of` is how many vantage points with a result the
@@ -58,20 +56,21 @@ def count_intercepted(con: duckdb.DuckDBPyConnection) -> Numbers:
         "vantage_points": sum(count for _, count in by_rule),
         "by_rule": dict(by_rule),
         **_networks(con, _OTHERS_ALONE),
-        "partly": _partly(con),
+        "partly": _partly(con, target),
         "faster_than_light": {"vantage_points": faster},
     }
 
 
-def _partly(con: duckdb.DuckDBPyConnection) -> Numbers:
-    (count,) = con.execute("SELECT count(*) FROM partly").fetchall()[0]
+def _partly(con: duckdb.DuckDBPyConnection, target: Target) -> Numbers:
+    here = f"target = {quote(target.address)}"
+    (count,) = con.execute(f"SELECT count(*) FROM partly WHERE {here}").fetchall()[0]
     rows = con.execute(
         f"""SELECT text, rcode, sum(answers)::BIGINT AS answers, count(*), min(first_at), max(last_at) FROM others
-        GROUP BY text, rcode ORDER BY answers DESC, text NULLS LAST, rcode LIMIT {_MOST_IDENTITIES}"""
+        WHERE {here} GROUP BY text, rcode ORDER BY answers DESC, text NULLS LAST, rcode LIMIT {_MOST_IDENTITIES}"""
     ).fetchall()
     return {
         "vantage_points": count,
-        **_networks(con, "vantage IN (SELECT vantage FROM partly)"),
+        **_networks(con, f"vantage IN (SELECT vantage FROM partly WHERE {here})"),
         "identities": [
             {
                 "text": text,

@@ -27,7 +27,7 @@ _LISTED = """
         SELECT vantage, text, rcode AS other_rcode, sum(answers) OVER (PARTITION BY vantage)::BIGINT AS answers,
             min(first_at) OVER (PARTITION BY vantage) AS first_at,
             row_number() OVER (PARTITION BY vantage ORDER BY others.answers DESC, text NULLS LAST, rcode) AS place
-        FROM others) AS o ON o.vantage = t.vantage AND o.place = 1
+        FROM others WHERE target = {target}) AS o ON o.vantage = t.vantage AND o.place = 1
     WHERE t.verdict <> 'ok' OR o.vantage IS NOT NULL
     ORDER BY CASE WHEN t.verdict = 'ok' THEN -o.answers ELSE 0 END, t.rule, t.country NULLS LAST, asn NULLS LAST,
         length(t.vantage), t.vantage"""
