@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from catchment.errors import InvalidFile
 from catchment.model import Kind
 from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits, accept
-from catchment.platforms.sandbox.api.definitions import read_definition, read_time
+from catchment.platforms.sandbox.api.definitions import read_definition
 from catchment.platforms.sandbox.api.exchange import Refusal
+from catchment.platforms.sandbox.api.fields import read_time
 from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.ledger import Ledger
 from catchment.platforms.sandbox.api.measurements import (
     NO_SUITABLE_PROBES,
     ONGOING,
     SCHEDULED,
+    SPECIFIED,
     STOPPED,
     BuiltInTarget,
     Lags,
@@ -196,6 +198,16 @@ def test_what_is_no_time_is_refused(given_time: Any) -> None:
         (everybody(type="country", value="de"), (101, 105, 6001)),
         (everybody(type="countries", value="NL,US"), (102, 103)),
         (everybody(type="country", value="AU"), (106,)),
+        (everybody(type="region", value="europe"), (101, 102, 105, 6001)),
+        (everybody(type="region", value="eu27"), (101, 102, 105, 6001)),
+        (everybody(type="region", value="western_europe"), (101, 102, 105, 6001)),
+        (everybody(type="region", value="americas"), (103,)),
+        (everybody(type="region", value="arin"), (103,)),
+        (everybody(type="region", value="australia_and_new_zealand"), (106,)),
+        (everybody(type="region", value="apnic"), (106,)),
+        (everybody(type="region", value="africa"), ()),
+        (everybody(type="area", value="North-Central"), (101, 102, 105, 6001)),
+        (everybody(type="area", value="South-East"), (106,)),
         (everybody(type="asn", value="64501"), (102,)),
         (everybody(type="asn", value=64_501), (102,)),
         (everybody(type="probes", value="101,102,104,999"), (101, 102)),
@@ -275,6 +287,12 @@ def test_all_definitions_of_a_post_share_their_probes_and_ipv6_is_asked_of_those
         ({"requested": None}, "requested", "This field is required."),
         ({"requested": "many"}, "requested", "A valid integer is required."),
         ({"value": "Middle-Earth"}, "value", '"Middle-Earth" is not a valid choice.'),
+        ({"type": "region", "value": "Europe"}, "value", '"Europe" is not a valid choice.'),
+        (
+            {"type": "country", "value": "Germany"},
+            "value",
+            "Enter two-letter country codes (ISO 3166-1), separated by commas.",
+        ),
         ({"type": "asn", "value": "x"}, "value", "A valid integer is required."),
         ({"type": "asn", "value": "65000"}, "value", "Your selected ASN is not covered by our network."),
         ({"type": "msm", "value": "1000005"}, "value", "There is no user-defined measurement 1000005."),
@@ -292,6 +310,8 @@ def test_a_source_that_cannot_be_is_refused_with_its_place(source: Row, pointer:
 def test_without_a_suitable_probe_a_measurement_is_accepted_and_says_so() -> None:
     office = Office()
     (measurement,) = office.post(post_body(probes=[everybody(type="country", value="JP")]))
+    assert office.ledger.status(measurement) == SPECIFIED
+    office.clock.advance(2)
     assert office.ledger.status(measurement) == NO_SUITABLE_PROBES
     office.clock.advance(1000)
     assert (office.ledger.status(measurement), office.results(measurement)) == (NO_SUITABLE_PROBES, [])
@@ -389,14 +409,15 @@ def test_results_can_be_cut_to_a_window_and_to_some_vantage_points() -> None:
 
 
 def test_the_status_lags_behind_what_really_is() -> None:
-    office = Office(lags=Lags(start_s=5, end_s=60))
+    office = Office(lags=Lags(probes_s=3, start_s=5, end_s=60))
     (measurement,) = office.post(post_body(start_time=START + 100))
     seen = []
     # The last result may come 10 s + 60 s after the start; 60 s later the status says so.
-    for now in (0, 100, 104, 105, 229, 230, 10_000):
+    for now in (0, 2, 3, 104, 105, 229, 230, 10_000):
         office.clock.advance(now - (office.clock.now() - START))
         seen.append(office.ledger.status(measurement))
-    assert seen == [SCHEDULED, SCHEDULED, SCHEDULED, ONGOING, ONGOING, STOPPED, STOPPED]
+    assert seen == [SPECIFIED, SPECIFIED, SCHEDULED, SCHEDULED, ONGOING, ONGOING, STOPPED, STOPPED]
+    assert [status[0] for status in dict.fromkeys(seen)] == [0, 1, 2, 4]
 
 
 def test_a_stopped_measurement_measures_no_more_and_what_was_under_way_arrives() -> None:
@@ -611,7 +632,7 @@ def test_a_sandbox_on_an_old_journal_goes_on_with_the_same_measurements_and_resu
     first, second = office.post(post_body(dns_definition(), traceroute_definition(tags=["a"])))
     (third,) = office.post(post_body(ping_definition(interval=60), is_oneoff=False))
     office.clock.advance(300)
-    office.ledger.describe(first, "another name")
+    office.ledger.alter(first, description="another name")
     office.ledger.stop(third)
     again = Office(journal=Journal(path))
     assert again.ledger.own() == office.ledger.own()

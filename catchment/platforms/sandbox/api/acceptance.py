@@ -10,10 +10,11 @@ from http import HTTPStatus
 from typing import Any
 
 from catchment.model import Kind
-from catchment.platforms.sandbox.api.definitions import Definition, known_fields, read_definition, read_time
+from catchment.platforms.sandbox.api.definitions import Definition, known_fields, read_definition
 from catchment.platforms.sandbox.api.exchange import Problem, Refusal, exceeded, invalid
+from catchment.platforms.sandbox.api.fields import read_time
 from catchment.platforms.sandbox.api.ledger import Ledger
-from catchment.platforms.sandbox.api.measurements import ONGOING, SCHEDULED, Measurement
+from catchment.platforms.sandbox.api.measurements import ONGOING, SCHEDULED, SPECIFIED, Measurement
 from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.api.schedule import Schedule
 from catchment.platforms.sandbox.api.sources import ALL, SOURCE_FIELDS, choose, read_sources, requested
@@ -89,6 +90,15 @@ def ignored(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def check_participants(probes: int, limits: Limits) -> None:
+    """Raise Refusal where these are too many for one measurement."""
+    if probes > limits.probes_per_measurement:
+        raise exceeded(
+            f"You requested {probes} probes, which is higher than your maximum of {limits.probes_per_measurement} "
+            "probes per measurement."
+        )
+
+
 def current_results_per_day(ledger: Ledger, now: float) -> float:
     """Return the results a day of all that runs, and of the one-offs of the last day."""
     return sum(
@@ -145,12 +155,7 @@ def _schedule(definition: Definition, place: str, times: Mapping[str, int], now:
 
 
 def _check_limits(new: Sequence[Measurement], ledger: Ledger, now: float, limits: Limits) -> None:
-    probes = max(new[0].requested, len(new[0].participants) if new[0].requested == ALL else 0)
-    if probes > limits.probes_per_measurement:
-        raise exceeded(
-            f"You requested {probes} probes, which is higher than your maximum of {limits.probes_per_measurement} "
-            "probes per measurement."
-        )
+    check_participants(max(new[0].requested, len(new[0].participants) if new[0].requested == ALL else 0), limits)
     running = [found for found in ledger.own() if _runs(found, ledger, now)]
     if len(running) + len(new) > limits.concurrent_measurements:
         raise exceeded(
@@ -175,7 +180,7 @@ def _check_limits(new: Sequence[Measurement], ledger: Ledger, now: float, limits
 
 
 def _runs(measurement: Measurement, ledger: Ledger, now: float) -> bool:
-    return measurement.status(now, ledger.lags) in (SCHEDULED, ONGOING)
+    return measurement.status(now, ledger.lags) in (SPECIFIED, SCHEDULED, ONGOING)
 
 
 def _escaped(name: str) -> str:

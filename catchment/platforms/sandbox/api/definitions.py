@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-
-import dns.exception
-import dns.name
 
 from catchment.model import AddressFamily, Kind
 from catchment.platforms.sandbox.api.exchange import Problem
+from catchment.platforms.sandbox.api.fields import (
+    REQUIRED,
+    Check,
+    one_of,
+    read_description,
+    read_fields,
+    read_flag,
+    read_name,
+    read_tags,
+    read_text,
+    read_time,
+    whole,
+)
 from catchment.platforms.sandbox.api.messages import Question
 
-_REQUIRED = object()
 _QUERY_TYPES = (
     "A", "AAAA", "ANY", "CNAME", "DNSKEY", "DS", "MX", "NS", "NSEC", "NSEC3", "NSEC3PARAM", "PTR", "RRSIG", "SOA",
     "TXT", "SRV", "NAPTR", "TLSA", "HINFO", "SSHFP",
 )  # fmt: skip
 _SHORTEST_INTERVAL_S = 60
 _LONGEST_SPREAD_S = 400
-_LONGEST_DESCRIPTION = 250
 _PLAIN_PAYLOAD = 512
-
-Check = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +61,9 @@ def read_definition(given: Any, place: str = "") -> tuple[Definition | None, lis
     """Check one definition, an element of the body at the JSON pointer `place`; return it, or all that is wrong."""
     if not isinstance(given, dict):
         return None, [Problem(pointer=place, detail="Invalid data. Expected a dictionary.")]
-    kind, problems = _read(given, {"type": (_kind, _REQUIRED)}, place)
+    kind, problems = read_fields(given, {"type": (_kind, REQUIRED)}, place)
     fields = _COMMON | (_OF_KIND[Kind(kind["type"])] if "type" in kind else {})
-    values, more = _read(given, fields, place)
+    values, more = read_fields(given, fields, place)
     problems += more
     if not problems:
         problems = _not_simulated(values, place)
@@ -94,30 +98,6 @@ def read_definition(given: Any, place: str = "") -> tuple[Definition | None, lis
     )
 
 
-def read_time(value: Any) -> int:
-    """Return a time given as unix seconds or in ISO 8601 (UTC unless it says else). Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1 << 40:
-        return int(value)
-    if isinstance(value, str):
-        if value.isascii() and value.isdigit():
-            return int(value[:13])
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp())
-    raise ValueError("Enter a valid unix timestamp or ISO 8601 date and time.")
-
-
-def read_description(value: Any) -> str:
-    """Return a description. Raises ValueError where it is none, or too long."""
-    text = _text(value)
-    if len(text) > _LONGEST_DESCRIPTION:
-        raise ValueError(f"Ensure this field has no more than {_LONGEST_DESCRIPTION} characters.")
-    return text
-
-
 def known_fields(given: Any) -> frozenset[str]:
     """Return the fields that a definition of this kind may hold; those of all kinds where its kind is unknown."""
     kind = given.get("type") if isinstance(given, Mapping) else None
@@ -125,64 +105,11 @@ def known_fields(given: Any) -> frozenset[str]:
     return frozenset({"type", *_COMMON}.union(*own))
 
 
-def _read(
-    given: Mapping[str, Any], fields: Mapping[str, tuple[Check, Any]], place: str
-) -> tuple[dict[str, Any], list[Problem]]:
-    values: dict[str, Any] = {}
-    problems = []
-    for name, (check, default) in fields.items():
-        if name not in given:
-            if default is _REQUIRED:
-                problems.append(Problem(pointer=f"{place}/{name}", detail="This field is required."))
-            else:
-                values[name] = default
-        elif given[name] is None:
-            problems.append(Problem(pointer=f"{place}/{name}", detail="This field may not be null."))
-        else:
-            try:
-                values[name] = check(given[name])
-            except ValueError as error:
-                problems.append(Problem(pointer=f"{place}/{name}", detail=str(error)))
-    return values, problems
-
-
 def _kind(value: Any) -> str:
-    text = _text(value)
+    text = read_text(value)
     if text not in set(Kind):
         raise ValueError(f'"{text}" is not a valid choice.')  # sslcert, ntp and http say nothing of anycast
     return text
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("Not a valid string.")
-    if not value.strip():
-        raise ValueError("This field may not be blank.")
-    return value
-
-
-def _name(value: Any) -> str:
-    text = _text(value)
-    try:
-        dns.name.from_text(text)
-    except (dns.exception.DNSException, UnicodeError) as error:
-        raise ValueError(f'"{text}" is not a valid DNS name.') from error
-    return text
-
-
-def _slugs(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise ValueError(f'Expected a list of items but got type "{type(value).__name__}".')
-    for entry in value:
-        if not re.fullmatch("[a-z0-9-]+", _text(entry)):
-            raise ValueError(f'"{entry}" is not a valid tag: use the letters a to z, digits and hyphens.')
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("Must be a valid boolean.")
-    return value
 
 
 def _family(value: Any) -> int:
@@ -191,82 +118,62 @@ def _family(value: Any) -> int:
     return int(value)
 
 
-def _whole(least: int, most: int) -> Check:
-    def check(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("A valid integer is required.")
-        if value < least:
-            raise ValueError(f"Ensure this value is greater than or equal to {least}.")
-        if value > most:
-            raise ValueError(f"Ensure this value is less than or equal to {most}.")
-        return value
-
-    return check
-
-
-def _one_of(*choices: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f'"{value}" is not a valid choice.')
-        return str(value)
-
-    return check
-
-
 _COMMON: dict[str, tuple[Check, Any]] = {
-    "description": (read_description, _REQUIRED),
-    "af": (_family, _REQUIRED),
-    "target": (_text, _REQUIRED),
-    "interval": (_whole(_SHORTEST_INTERVAL_S, 86_400 * 30), None),
-    "spread": (_whole(0, _LONGEST_SPREAD_S), None),
-    "tags": (_slugs, ()),
-    "is_public": (_flag, True),
-    "is_oneoff": (_flag, False),
-    "resolve_on_probe": (_flag, False),
-    "skip_dns_check": (_flag, False),
+    "description": (read_description, REQUIRED),
+    "af": (_family, REQUIRED),
+    "target": (read_text, REQUIRED),
+    "interval": (whole(_SHORTEST_INTERVAL_S, 86_400 * 30), None),
+    "spread": (whole(0, _LONGEST_SPREAD_S), None),
+    "tags": (read_tags, ()),
+    "is_public": (read_flag, True),
+    "is_oneoff": (read_flag, False),
+    "resolve_on_probe": (read_flag, False),
+    "skip_dns_check": (read_flag, False),
     "start_time": (read_time, None),
     "stop_time": (read_time, None),
 }
 _OF_KIND: dict[Kind, dict[str, tuple[Check, Any]]] = {
     Kind.DNS: {
-        "query_class": (_one_of("IN", "CHAOS"), _REQUIRED),
-        "query_type": (_one_of(*_QUERY_TYPES), _REQUIRED),
-        "query_argument": (_name, _REQUIRED),
-        "protocol": (_one_of("UDP", "TCP"), "UDP"),
-        "port": (_whole(1, 65_535), 53),
-        "retry": (_whole(0, 10), 0),
-        "timeout": (_whole(100, 30_000), 5000),
-        "udp_payload_size": (_whole(_PLAIN_PAYLOAD, 4096), _PLAIN_PAYLOAD),
-        "set_nsid_bit": (_flag, False),
-        "set_rd_bit": (_flag, False),
-        "set_do_bit": (_flag, False),
-        "set_cd_bit": (_flag, False),
-        "set_ad_bit": (_flag, False),
-        "include_abuf": (_flag, True),
-        "include_qbuf": (_flag, False),
-        "prepend_probe_id": (_flag, False),
-        "use_probe_resolver": (_flag, False),
-        "use_macros": (_flag, False),
-        "tls": (_flag, False),
+        "query_class": (one_of("IN", "CHAOS"), REQUIRED),
+        "query_type": (one_of(*_QUERY_TYPES), REQUIRED),
+        "query_argument": (read_name, REQUIRED),
+        "protocol": (one_of("UDP", "TCP"), "UDP"),
+        "port": (whole(1, 65_535), 53),
+        "retry": (whole(0, 10), 0),
+        "timeout": (whole(100, 30_000), 5000),
+        "udp_payload_size": (whole(_PLAIN_PAYLOAD, 4096), _PLAIN_PAYLOAD),
+        "set_nsid_bit": (read_flag, False),
+        "set_rd_bit": (read_flag, False),
+        "set_do_bit": (read_flag, False),
+        "set_cd_bit": (read_flag, False),
+        "set_ad_bit": (read_flag, False),
+        "include_abuf": (read_flag, True),
+        "include_qbuf": (read_flag, False),
+        "prepend_probe_id": (read_flag, False),
+        "use_probe_resolver": (read_flag, False),
+        "use_macros": (read_flag, False),
+        "tls": (read_flag, False),
     },
     Kind.PING: {
-        "packets": (_whole(1, 16), 3),
-        "size": (_whole(1, 2048), 48),
-        "packet_interval": (_whole(2, 300_000), 1000),
-        "include_probe_id": (_flag, False),
+        "packets": (whole(1, 16), 3),
+        "size": (whole(1, 2048), 48),
+        "packet_interval": (whole(2, 300_000), 1000),
+        "include_probe_id": (read_flag, False),
     },
     Kind.TRACEROUTE: {
-        "protocol": (_one_of("ICMP", "UDP", "TCP"), _REQUIRED),
-        "packets": (_whole(1, 16), 3),
-        "size": (_whole(0, 2048), 48),
-        "paris": (_whole(0, 64), 16),
-        "first_hop": (_whole(1, 255), 1),
-        "max_hops": (_whole(1, 255), 32),
-        "port": (_whole(1, 65_535), 80),
-        "timeout": (_whole(1, 60_000), 4000),
-        "response_timeout": (_whole(1, 60_000), 20_000),
-        "duplicate_timeout": (_whole(1, 60_000), 10),
-        "dont_fragment": (_flag, False),
+        "protocol": (one_of("ICMP", "UDP", "TCP"), REQUIRED),
+        "packets": (whole(1, 16), 3),
+        "size": (whole(0, 2048), 48),
+        "paris": (whole(0, 64), 16),
+        "first_hop": (whole(1, 255), 1),
+        "max_hops": (whole(1, 255), 32),
+        "port": (whole(1, 65_535), 80),
+        "timeout": (whole(1, 60_000), 4000),
+        "response_timeout": (whole(1, 60_000), 20_000),
+        "duplicate_timeout": (whole(1, 60_000), 10),
+        "dont_fragment": (read_flag, False),
+        "destination_option_size": (whole(0, 1024), None),
+        "hop_by_hop_option_size": (whole(0, 2048), None),
     },
 }
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from catchment.errors import CatchmentError
 
 _STREAMED_BYTES = 1 << 16
+_PLAIN = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +120,16 @@ def json_response(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(status=status.value, headers={"Content-Type": "application/json"}, body=body)
 
 
+def lines_of(entries: Sequence[Mapping[str, Any]]) -> Response:
+    """Return a response that holds an object a line."""
+    body = b"".join(json.dumps(entry, separators=(",", ":")).encode() + b"\n" for entry in entries)
+    return Response(status=HTTPStatus.OK.value, headers={"Content-Type": _PLAIN}, body=body)
+
+
 def stream_of(entries: Iterator[dict[str, Any]], form: str) -> Response:
     """Return a response that holds many objects: one JSON array (`json`), or one object a line (`txt`)."""
     lines = form == "txt"
-    content_type = "text/plain; charset=utf-8" if lines else "application/json"
+    content_type = _PLAIN if lines else "application/json"
     return Response(
         status=HTTPStatus.OK.value, headers={"Content-Type": content_type}, body=_chunks(entries, lines=lines)
     )

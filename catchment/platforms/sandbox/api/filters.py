@@ -183,9 +183,19 @@ PROBE_FILTERS: dict[str, Filter] = {
     **_flag("is_anchor"),
     **_flag("is_public"),
     **_every_tag(lambda entry: {tag["slug"] for tag in entry["tags"]}),
-    **_refused("asn46diff", "favourite", "include"),
+    **_refused("favourite", "include"),
     "asn": Filter(read=whole(), passes=lambda entry, wanted: wanted in (entry["asn_v4"], entry["asn_v6"])),
     "status_name": Filter(read=str, passes=lambda entry, wanted: entry["status"]["name"] == wanted),
+    "asn46diff": Filter(
+        read=flag,
+        passes=lambda entry, wanted: (
+            None not in (entry["asn_v4"], entry["asn_v6"]) and (entry["asn_v4"] != entry["asn_v6"]) is wanted
+        ),
+    ),
+    "prefix": Filter(
+        read=_prefix,
+        passes=lambda entry, wanted: in_prefix(entry["prefix_v6" if ":" in wanted else "prefix_v4"], wanted),
+    ),
     "prefix_v4": Filter(read=_prefix, passes=lambda entry, wanted: in_prefix(entry["prefix_v4"], wanted)),
     "prefix_v6": Filter(read=_prefix, passes=lambda entry, wanted: in_prefix(entry["prefix_v6"], wanted)),
     "radius": Filter(read=_circle, passes=_in_circle),

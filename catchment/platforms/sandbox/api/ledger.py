@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from catchment.platforms.sandbox.api.journal import Journal
@@ -14,9 +15,10 @@ from catchment.platforms.sandbox.api.measurements import (
     Lags,
     Measurement,
     Status,
+    altered,
     built_in,
-    described,
     from_entry,
+    rejoined,
     stopped,
 )
 from catchment.platforms.sandbox.api.probes import Probes
@@ -110,17 +112,39 @@ class Ledger:
         """Stop a measurement now: what is under way still arrives. One that was stopped before stays as it is."""
         with self.lock:
             now = self._clock.now()
-            if measurement.stopped_at is None:
-                self._note("stopped", {"id": measurement.id})
-                self._measurements[measurement.id] = stopped(measurement, now)
+            found = self._measurements[measurement.id]
+            if found.stopped_at is None:
+                self._note("stopped", {"id": found.id}, now)
+                self._measurements[found.id] = stopped(found, now)
 
-    def describe(self, measurement: Measurement, description: str) -> Measurement:
-        """Give a measurement another description."""
+    def alter(self, measurement: Measurement, **changes: Any) -> Measurement:
+        """Give a measurement another `description`, `tags` or `is_public`."""
         with self.lock:
-            self._note("described", {"id": measurement.id, "description": description})
-            changed = described(measurement, description)
-            self._measurements[measurement.id] = changed
+            changed = altered(self._measurements[measurement.id], changes)
+            self._note("altered", {"id": changed.id, "changes": changes})
+            self._measurements[changed.id] = changed
             return changed
+
+    def participate(
+        self,
+        measurement: Measurement,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        added: Sequence[int] = (),
+        removed: Sequence[int] = (),
+    ) -> None:
+        """Let probes join a measurement and leave it now, as participation requests asked for."""
+        with self.lock:
+            content: dict[str, Any] = {"added": [*added], "removed": [*removed], "requests": [*requests]}
+            now = self._clock.now()
+            changed = rejoined(self._measurements[measurement.id], now, **content)
+            self._note("participating", {"id": changed.id, **content}, now)
+            self._measurements[changed.id] = changed
+
+    def requests(self) -> dict[int, Mapping[str, Any]]:
+        """Return all participation requests by their ids."""
+        with self.lock:
+            return {entry["id"]: entry for found in self._measurements.values() for entry in found.requests}
 
     def results(
         self,
@@ -134,8 +158,8 @@ class Ledger:
         """Yield the results that have arrived by `now`, measured from `since` to `until`, both included."""
         schedule = measurement.schedule
         order = [(schedule.offset_s(vantage), vantage) for vantage in self.reporting(measurement, vantage_points)]
-        arrived = {vantage: schedule.delivered(vantage, now) for _, vantage in order}
-        last_round = max(arrived.values(), default=0)
+        arrived = {vantage: measurement.turns(vantage, now) for _, vantage in order}
+        last_round = max((turns[-1].stop for turns in arrived.values()), default=0)
         first_round = 0
         if since is not None and schedule.interval_s is not None:
             first_round = max(0, int((since - schedule.start - schedule.spread) // schedule.interval_s))
@@ -145,7 +169,9 @@ class Ledger:
         for turn in range(first_round, last_round):
             for _, vantage in order:
                 at = schedule.measured_at(vantage, turn)
-                if turn < arrived[vantage] and (since is None or at >= since) and (until is None or at <= until):
+                if (since is not None and at < since) or (until is not None and at > until):
+                    continue
+                if any(turn in turns for turns in arrived[vantage]):
                     yield self._result(measurement, vantage, turn, at)
 
     def latest(
@@ -159,20 +185,35 @@ class Ledger:
     ) -> Iterator[dict[str, Any]]:
         """Yield the last results of each vantage point, newest first: at most `versions`, none before `since`."""
         for vantage in self.reporting(measurement, vantage_points):
-            arrived = measurement.schedule.delivered(vantage, now)
-            for turn in range(arrived - 1, max(-1, arrived - 1 - versions), -1):
+            newest_first = (turn for turns in reversed(measurement.turns(vantage, now)) for turn in reversed(turns))
+            for turn in islice(newest_first, versions):
                 at = measurement.schedule.measured_at(vantage, turn)
                 if since is None or at >= since:
                     yield self._result(measurement, vantage, turn, at)
 
+    def arriving(
+        self, measurement: Measurement, since: float, now: float, vantage_points: frozenset[int] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the results that arrived later than `since` and by `now`, in the order in which they did."""
+        schedule = measurement.schedule
+        came = sorted(
+            (schedule.measured_at(vantage, turn) + schedule.delay_s(vantage), vantage, turn)
+            for vantage in self.reporting(measurement, vantage_points)
+            for turns in measurement.turns(vantage, now)
+            for turn in range(max(turns.start, schedule.delivered(vantage, since)), turns.stop)
+        )
+        for _, vantage, turn in came:
+            yield self._result(measurement, vantage, turn, schedule.measured_at(vantage, turn))
+
     def delivered(self, measurement: Measurement, now: float) -> int:
         """Return how many results of a measurement have arrived by a time."""
-        return sum(measurement.schedule.delivered(vantage, now) for vantage in self.reporting(measurement))
+        reporting = self.reporting(measurement)
+        return sum(len(turns) for vantage in reporting for turns in measurement.turns(vantage, now))
 
     def reporting(self, measurement: Measurement, among: frozenset[int] | None = None) -> list[int]:
-        """Return the participants that report at all, by their ids."""
+        """Return the probes that take part, or did, and that report at all, by their ids."""
         points = self._probes.vantage_points
-        wanted = (vantage for vantage in measurement.participants if among is None or vantage in among)
+        wanted = (vantage for vantage in measurement.ever_participants if among is None or vantage in among)
         return [vantage for vantage in wanted if self._internet.reports(points[vantage])]
 
     def _result(self, measurement: Measurement, vantage: int, turn: int, at: int) -> dict[str, Any]:
@@ -191,18 +232,28 @@ class Ledger:
         )
         return make_result(self._internet, sending, at - self._start)
 
-    def _note(self, what: str, content: Mapping[str, Any]) -> None:
+    def _note(self, what: str, content: Mapping[str, Any], at: float | None = None) -> None:
         self.begin()
         if self._journal is not None:
-            self._journal.append(what, self._clock.now(), content)
+            self._journal.append(what, self._clock.now() if at is None else at, content)
 
     def _take_up(self, entry: Mapping[str, Any]) -> None:
         """Repeat a change that the journal holds."""
-        match entry.get("what"):
-            case "accepted":
-                taken = map(from_entry, entry["measurements"])
-                self._measurements |= {measurement.id: measurement for measurement in taken}
-            case "stopped":
-                self._measurements[entry["id"]] = stopped(self._measurements[entry["id"]], entry["at"])
-            case "described":
-                self._measurements[entry["id"]] = described(self._measurements[entry["id"]], entry["description"])
+        if entry.get("what") == "accepted":
+            taken = map(from_entry, entry["measurements"])
+            self._measurements |= {measurement.id: measurement for measurement in taken}
+        elif "id" in entry:
+            self._measurements[entry["id"]] = _changed(self._measurements[entry["id"]], entry)
+
+
+def _changed(measurement: Measurement, entry: Mapping[str, Any]) -> Measurement:
+    match entry["what"]:
+        case "stopped":
+            return stopped(measurement, entry["at"])
+        case "altered":
+            return altered(measurement, entry["changes"])
+        case "participating":
+            content = {name: entry[name] for name in ("added", "removed", "requests")}
+            return rejoined(measurement, entry["at"], **content)
+        case _:
+            return measurement

@@ -38,13 +38,19 @@ def cursor_page(
     if page and len(rest) > size:
         keys = json.dumps(place(page[-1])).encode()
         following = _url(request, after=base64.b64encode(keys).decode())
-    return _page(entries, page, request, warnings, next_=following, previous=None)
+    shown = [*map(read_form(request).show, page)]
+    return _page(len(entries), shown, warnings, next_=following, previous=None)
 
 
 def numbered_page(
-    entries: Sequence[Entry], request: Request, warnings: Sequence[Entry], sortable: Sequence[str]
+    entries: Sequence[Entry],
+    request: Request,
+    warnings: Sequence[Entry],
+    sortable: Sequence[str],
+    *,
+    lines: bool = False,
 ) -> dict[str, Any]:
-    """Return the page that the parameter `page` numbers, from 1."""
+    """Return the page that the parameter `page` numbers, from 1; `lines`: it may be asked for as lines of text."""
     place, descending = _sort_key(request, sortable)
     ordered = sorted(entries, key=place, reverse=descending)
     size = _page_size(request)
@@ -57,20 +63,14 @@ def numbered_page(
     page = ordered[(number - 1) * size : number * size]
     following = _url(request, page=str(number + 1)) if size and number * size < len(ordered) else None
     previous = _url(request, page=str(number - 1)) if number > 1 else None
-    return _page(entries, page, request, warnings, next_=following, previous=previous)
+    form = read_form(request, lines=lines)
+    return _page(len(entries), [*map(form.show, page)], warnings, next_=following, previous=previous)
 
 
 def _page(
-    entries: Sequence[Entry],
-    page: Sequence[Entry],
-    request: Request,
-    warnings: Sequence[Entry],
-    *,
-    next_: str | None,
-    previous: str | None,
+    count: int, page: Sequence[Entry], warnings: Sequence[Entry], *, next_: str | None, previous: str | None
 ) -> dict[str, Any]:
-    form = read_form(request)
-    content = {"count": len(entries), "next": next_, "previous": previous, "results": [*map(form.show, page)]}
+    content = {"count": count, "next": next_, "previous": previous, "results": page}
     return content | ({"warnings": list(warnings)} if warnings else {})
 
 
@@ -79,8 +79,11 @@ def _page_size(request: Request) -> int:
 
 
 def _sort_key(request: Request, sortable: Sequence[str]) -> tuple[Callable[[Entry], list[Any]], bool]:
-    """Return what entries are ordered by, ending in their id, and whether from the last to the first."""
-    asked = request.parameters.get("sort", "id")
+    """Return what entries are ordered by, ending in their id, and whether from the last to the first.
+
+    Without another wish it is the first of what they can be sorted by.
+    """
+    asked = request.parameters.get("sort", sortable[0])
     name = asked.removeprefix("-")
     if name not in sortable:
         raise invalid([Problem(parameter="sort", detail=f'"{asked}" is not a valid choice.')])
@@ -90,7 +93,7 @@ def _sort_key(request: Request, sortable: Sequence[str]) -> tuple[Callable[[Entr
         if name == "id":
             return [entry["id"]]
         value = entry[outer][inner] if inner else entry[outer]
-        return [value is not None, value if value is not None else 0, entry["id"]]
+        return [value is not None, value if value is not None else 0, entry.get("id", 0)]
 
     return place, asked.startswith("-")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catchment.model import AddressFamily, Kind
@@ -18,6 +18,7 @@ _BUILT_IN_HISTORY_S = _DAY_S
 _LARGEST_PACKET_BYTES = 1500
 
 Status = tuple[int, str]
+SPECIFIED: Status = (0, "Specified")
 SCHEDULED: Status = (1, "Scheduled")
 ONGOING: Status = (2, "Ongoing")
 STOPPED: Status = (4, "Stopped")
@@ -39,10 +40,11 @@ class BuiltInTarget:
 class Lags:
     """How far the API is behind what really is, in seconds of the sandbox.
 
-    After its creation, a measurement's results are not found at all for `results_s`, and lists lack it for `listing_s`;
-    its status lags behind its start and its end.
+    After its creation, a measurement has no probes for `probes_s`, its results are not found at all for `results_s`,
+    and lists lack it for `listing_s`; its status lags behind its start and its end.
     """
 
+    probes_s: float = 2.0
     results_s: float = 5.0
     listing_s: float = 20.0
     start_s: float = 5.0
@@ -53,11 +55,20 @@ USUAL_LAGS = Lags()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A time in which a probe takes part: from `start`, and before `end` (None: as long as the measurement runs)."""
+
+    start: float
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """A measurement that runs, ran or will run; `group` is the first one of its POST (None: a built-in).
 
-    `requested` is how many probes were asked for (-1: all), `participants` those that take part, `stopped_at` when
-    somebody stopped it.
+    `requested` is how many probes were asked for (-1: all), `participants` those that take part now, `stopped_at` when
+    somebody stopped it. `terms` are the times of the probes that joined or left later than the measurement began, in
+    their order, and `requests` the participation requests that made them do so.
     """
 
     id: int
@@ -69,6 +80,8 @@ class Measurement:
     created: float
     sources: tuple[Mapping[str, Any], ...] = ()
     stopped_at: float | None = None
+    terms: Mapping[int, tuple[Term, ...]] = field(default_factory=dict)
+    requests: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def is_oneoff(self) -> bool:
@@ -100,8 +113,26 @@ class Measurement:
         ends = [at for at in (self.stopped_at, self.schedule.last_arrival) if at is not None]
         return min(ends, default=None)
 
+    @property
+    def ever_participants(self) -> tuple[int, ...]:
+        """Return the probes that take part or once did, rising."""
+        return tuple(sorted({*self.participants, *self.terms})) if self.terms else self.participants
+
+    def turns(self, vantage: int, now: float) -> tuple[range, ...]:
+        """Return the turns of which the results of a probe have arrived by a time, if it reports at all."""
+        arrived = self.schedule.delivered(vantage, now)
+        if vantage not in self.terms:
+            return (range(arrived),)
+        before = self.schedule.turns_before
+        return tuple(
+            range(before(vantage, term.start), arrived if term.end is None else min(arrived, before(vantage, term.end)))
+            for term in self.terms[vantage]
+        )
+
     def status(self, now: float, lags: Lags) -> Status:
         """Return its status as the API tells it, some time behind the truth."""
+        if now < self.created + lags.probes_s:
+            return SPECIFIED
         if not self.participants:
             return NO_SUITABLE_PROBES
         over = self.over_at
@@ -142,9 +173,30 @@ def stopped(measurement: Measurement, at: float) -> Measurement:
     return replace(measurement, schedule=schedule, stopped_at=at)
 
 
-def described(measurement: Measurement, description: str) -> Measurement:
-    """Return a measurement under another description."""
-    return replace(measurement, definition=replace(measurement.definition, description=description))
+def altered(measurement: Measurement, changes: Mapping[str, Any]) -> Measurement:
+    """Return a measurement of which some of `description`, `tags` and `is_public` are others."""
+    values: dict[str, Any] = {name: tuple(value) if name == "tags" else value for name, value in changes.items()}
+    return replace(measurement, definition=replace(measurement.definition, **values))
+
+
+def rejoined(
+    measurement: Measurement,
+    at: float,
+    *,
+    added: Collection[int],
+    removed: Collection[int],
+    requests: Sequence[Mapping[str, Any]],
+) -> Measurement:
+    """Return a measurement as it is once its participants are others, from a time on."""
+    terms = dict(measurement.terms)
+    for vantage in removed:
+        *past, last = terms.get(vantage, (Term(start=measurement.schedule.start),))
+        terms[vantage] = (*past, replace(last, end=at))
+    for vantage in added:
+        terms[vantage] = (*terms.get(vantage, ()), Term(start=at))
+    participants = tuple(sorted({*measurement.participants} - {*removed} | {*added}))
+    held = (*measurement.requests, *requests)
+    return replace(measurement, participants=participants, terms=terms, requests=held)
 
 
 def from_entry(fields: Mapping[str, Any]) -> Measurement:

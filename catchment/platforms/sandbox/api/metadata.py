@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from catchment.platforms.sandbox.api.exchange import Request
-from catchment.platforms.sandbox.api.measurements import STOPPED, Measurement, Status
+from catchment.platforms.sandbox.api.measurements import SPECIFIED, STOPPED, Measurement, Status
 from catchment.platforms.sandbox.api.parameters import one_of, parameter
 from catchment.platforms.topology.elements import Topology
 
@@ -21,12 +21,12 @@ _PREFIX_LENGTHS = {4: 24, 6: 48}
 _ISO = "iso-8601"
 _TIMES = {"creation_time", "start_time", "stop_time", "when", "first_connected", "last_connected", "status_since"}
 
-ON_DEMAND: dict[str, Callable[[Measurement, str], Any]] = {
-    "probes": lambda measurement, origin: [
-        {"id": vantage, "url": f"{origin}/api/v2/probes/{vantage}/"} for vantage in measurement.participants
+ON_DEMAND: dict[str, Callable[[Measurement, Status, str], Any]] = {
+    "probes": lambda measurement, status, origin: [
+        {"id": vantage, "url": f"{origin}/api/v2/probes/{vantage}/"} for vantage in _scheduled(measurement, status)
     ],
-    "probe_sources": lambda measurement, _: list(measurement.sources),
-    "participation_requests": lambda _, __: [],
+    "probe_sources": lambda measurement, _, __: list(measurement.sources),
+    "participation_requests": lambda measurement, _, __: list(measurement.requests),
 }
 """Fields that are in the object only where they are asked for by name."""
 
@@ -62,12 +62,12 @@ def measurement_object(
         "spread": schedule.spread,
         "is_oneoff": measurement.is_oneoff,
         "is_public": definition.is_public,
-        "is_all_scheduled": True,
+        "is_all_scheduled": status != SPECIFIED,
         "in_wifi_group": False,
         "resolve_on_probe": False,
-        "participant_count": len(measurement.participants),
+        "participant_count": None if status == SPECIFIED else len(measurement.participants),
         "probes_requested": measurement.requested,
-        "probes_scheduled": len(measurement.participants),
+        "probes_scheduled": len(_scheduled(measurement, status)),
         "group": None if measurement.group is None else f"{origin}/api/v2/measurements/groups/{measurement.group}/",
         "group_id": measurement.group,
         "result": f"{origin}/api/v2/measurements/{measurement.id}/results/",
@@ -81,6 +81,11 @@ def measurement_object(
         "user_id": None if measurement.is_built_in else _USER_ID,
     }
     return described | dict(definition.options)
+
+
+def _scheduled(measurement: Measurement, status: Status) -> tuple[int, ...]:
+    """Return the probes that have been told to measure: at first there are none."""
+    return () if status == SPECIFIED else measurement.participants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +108,9 @@ class Form:
         return value
 
 
-def read_form(request: Request) -> Form:
-    """Return the form that a request for objects asks for. Raises Refusal."""
-    parameter(request, "format", one_of("json", beyond=("txt",)), "json")
+def read_form(request: Request, *, lines: bool = False) -> Form:
+    """Return the form that a request for objects asks for; `lines`, they can also be one on a line. Raises Refusal."""
+    parameter(request, "format", one_of("json", "txt") if lines else one_of("json", beyond=("txt",)), "json")
     times = one_of("unix", "timestamp", _ISO, beyond=("json",))
     fields = request.parameters.get("fields")
     return Form(

@@ -43,6 +43,7 @@ class Probes:
     """The vantage points of a topology as probes, in the order of their ids; `start` is when the sandbox began."""
 
     def __init__(self, topology: Topology, start: float) -> None:
+        self.topology = topology
         points = sorted(topology.vantage_points, key=lambda point: point.id)
         self.vantage_points = {point.id: point for point in points}
         numbers = {asn: number % _NETWORKS for number, asn in enumerate(sorted({point.asn for point in points}))}
@@ -163,6 +164,29 @@ def _hardware(point: VantagePoint) -> str:
     return next(
         version for version, end in (("v1", 2000), ("v2", 10_000), ("v3", 50_000), ("v4", 1_000_000)) if point.id < end
     )
+
+
+def anchor_object(probe: dict[str, Any]) -> dict[str, Any]:
+    """Return the anchor that a probe is, as GET /anchors/ describes it."""
+    country = (probe["country_code"] or "").lower()
+    return {
+        "id": probe["id"],
+        "type": "Anchor",
+        "probe": probe["id"],
+        "fqdn": f"{country or 'zz'}-{probe['id']}-as{probe['asn_v4']}.anchors.atlas.ripe.net",
+        "country": probe["country_code"],
+        "city": None,
+        "company": None,
+        "ip_v4": probe["address_v4"],
+        "ip_v6": probe["address_v6"],
+        "as_v4": probe["asn_v4"],
+        "as_v6": probe["asn_v6"],
+        "geometry": probe["geometry"],
+        "is_disabled": False,
+        "is_ipv4_only": probe["address_v6"] is None,
+        "tlsa_record": None,
+        "date_live": probe["first_connected"],
+    }
 
 
 def in_prefix(prefix: str | None, wanted: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,6 +58,13 @@ class Schedule:
         if since < 0:
             return 0
         return 1 if self.interval_s is None else int(since // self.interval_s) + 1
+
+    def turns_before(self, vantage: int, time: float) -> int:
+        """Return how many turns a vantage point has measured in before a time, if it takes part in all of them."""
+        since = time - self.measured_at(vantage, 0)
+        if since <= 0:
+            return 0
+        return 1 if self.interval_s is None else math.ceil(since / self.interval_s)
 
     def rounds_until(self, time: float) -> int:
         """Return how many rounds have begun by a time."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catchment.campaign.regions import BANDS, EVERYWHERE, REGIONS
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.api.exchange import Problem
 from catchment.platforms.sandbox.api.parameters import listed, whole
@@ -20,16 +22,8 @@ SOURCE_FIELDS = frozenset({"type", "value", "requested", "tags"})
 
 _TYPES = ("area", "country", "countries", "region", "prefix", "asn", "probes", "msm")
 _FIRST_USER_DEFINED = 1_000_000
-_EVERYWHERE = "WW"
 _UNKNOWN_ASN = "Your selected ASN is not covered by our network."
-# The areas are as RIPE Atlas draws them, roughly: by longitude, the outer ones also by latitude.
-_AREAS: dict[str, Callable[[float, float], bool]] = {
-    "West": lambda longitude, _: longitude < -25,
-    "North-Central": lambda longitude, latitude: -25 <= longitude < 60 and latitude >= 36,
-    "South-Central": lambda longitude, latitude: -25 <= longitude < 60 and latitude < 36,
-    "North-East": lambda longitude, latitude: longitude >= 60 and latitude >= 25,
-    "South-East": lambda longitude, latitude: longitude >= 60 and latitude < 25,
-}
+_COUNTRY = re.compile("[A-Za-z]{2}")
 Members = Callable[[int], Sequence[int] | None]
 
 
@@ -54,22 +48,34 @@ def read_sources(given: Any, probes: Probes, members: Members) -> tuple[list[Pro
     sources: list[ProbeSource] = []
     problems: list[Problem] = []
     for number, entry in enumerate(given):
-        source, found = _read_source(entry, f"/probes/{number}")
+        source, found = read_source(entry, f"/probes/{number}", probes, members)
         problems += found
         if source is not None:
-            problems += _unknown(source, f"/probes/{number}", probes, members)
             sources.append(source)
     return sources, problems
 
 
+def read_source(given: Any, place: str, probes: Probes, members: Members) -> tuple[ProbeSource | None, list[Problem]]:
+    """Check one source, an element of the body at the JSON pointer `place`; return it and all that is wrong."""
+    source, problems = _read_source(given, place)
+    return source, problems if source is None else _unknown(source, place, probes, members)
+
+
 def choose(
-    sources: Sequence[ProbeSource], families: Sequence[AddressFamily], probes: Probes, members: Members, key: str
+    sources: Sequence[ProbeSource],
+    families: Sequence[AddressFamily],
+    probes: Probes,
+    members: Members,
+    key: str,
+    *,
+    without: Collection[int] = (),
 ) -> tuple[int, ...]:
     """Return the ids of the probes that take part, rising: available ones that speak all address families asked for.
 
-    The sources add up. Which of many probes are taken looks random, and is the same for the same `key`.
+    The sources add up; none of the probes `without` which it shall be is taken. Which of many probes are taken looks
+    random, and is the same for the same `key`.
     """
-    available = probes.available(families)
+    available = [vantage for vantage in probes.available(families) if vantage not in without]
     chosen: set[int] = set()
     for source in sources:
         fitting = _fitting(source, probes, members)
@@ -121,10 +127,12 @@ def _unknown(source: ProbeSource, place: str, probes: Probes, members: Members) 
     """Say what is wrong with a source's value."""
     detail = None
     match source.type:
-        case "area" if source.value not in {_EVERYWHERE, *_AREAS}:
+        case "area" if source.value not in {EVERYWHERE, *BANDS}:
             detail = f'"{source.value}" is not a valid choice.'
-        case "region":
-            detail = "The sandbox does not simulate this; name an area or countries."
+        case "region" if source.value not in REGIONS:
+            detail = f'"{source.value}" is not a valid choice.'
+        case "country" | "countries" if not all(_COUNTRY.fullmatch(code) for code in listed(str)(source.value)):
+            detail = "Enter two-letter country codes (ISO 3166-1), separated by commas."
         case "asn" if _number(source.value.upper().removeprefix("AS")) is None:
             detail = "A valid integer is required."
         case "asn" if not any(map(_described(source, probes, members), probes.vantage_points)):
@@ -158,9 +166,9 @@ def _described(source: ProbeSource, probes: Probes, members: Members) -> Callabl
     objects, value = probes.objects, source.value
     match source.type:
         case "area":
-            return lambda vantage: value == _EVERYWHERE or _lies_in(value, objects[vantage]["geometry"])
-        case "country" | "countries":
-            countries = {code.upper() for code in listed(str)(value)}
+            return lambda vantage: value == EVERYWHERE or _lies_in(value, objects[vantage]["geometry"])
+        case "country" | "countries" | "region":
+            countries = REGIONS[value] if source.type == "region" else {code.upper() for code in listed(str)(value)}
             return lambda vantage: objects[vantage]["country_code"] in countries
         case "asn":
             asn = int(value.upper().removeprefix("AS"))
@@ -176,7 +184,10 @@ def _described(source: ProbeSource, probes: Probes, members: Members) -> Callabl
 
 def _lies_in(area: str, geometry: Mapping[str, Any] | None) -> bool:
     """Tell whether a place is in an area; one that nobody knows is in none but the whole world."""
-    return geometry is not None and _AREAS[area](*geometry["coordinates"])
+    if geometry is None:
+        return False
+    longitude, latitude = geometry["coordinates"]
+    return BANDS[area].holds(latitude, longitude)
 
 
 def _number(text: str) -> int | None:
