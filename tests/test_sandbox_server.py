@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 import requests
 from ripe.atlas.cousteau import (
+    AnchorRequest,
+    AtlasChangeRequest,
+    AtlasChangeSource,
     AtlasCreateRequest,
     AtlasLatestRequest,
     AtlasResultsRequest,
@@ -24,6 +27,7 @@ from ripe.atlas.cousteau import (
     Dns,
     Measurement,
     MeasurementRequest,
+    MeasurementTagger,
     Ping,
     Probe,
     ProbeRequest,
@@ -42,6 +46,7 @@ from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.sandbox.internet.truth import truth
 from catchment.platforms.topology import host, make_world
 from catchment.services import bundled_service
+from tests.atlas_server import keys_of
 from tests.fake_internet import START, V4, V6, FakeInternet, vantage
 
 SERVICE = Service(
@@ -289,6 +294,41 @@ def test_cousteau_creates_reads_and_stops_measurements(sandbox: Sandbox) -> None
     assert AtlasStopRequest(msm_id=1_000_002, key=sandbox.key, **options(sandbox)).create() == (True, "")
 
 
+def test_cousteau_changes_probes_and_tags_of_a_running_measurement(sandbox: Sandbox) -> None:
+    (number,) = AtlasCreateRequest(
+        key=sandbox.key,
+        measurements=[Ping(af=4, target=V4, description="x", interval=60)],
+        sources=[AtlasSource(type="probes", value="101", requested=1)],
+        start_time=datetime.datetime.fromtimestamp(START + 60, datetime.UTC).replace(tzinfo=None),
+        stop_time=datetime.datetime.fromtimestamp(START + 3600, datetime.UTC).replace(tzinfo=None),
+        **options(sandbox),
+    ).create()[1]["measurements"]
+    joining = AtlasChangeSource(type="region", value="europe", requested=2, action="add", tags={"include": []})
+    leaving = AtlasChangeSource(type="probes", value="101", requested=1, action="remove")
+    request = AtlasChangeRequest(key=sandbox.key, msm_id=number, sources=[joining, leaving], **options(sandbox))
+    assert request.create() == (True, {"request_ids": [1, 2]})
+    found = Measurement(id=number, optional_fields=["probes"], **options(sandbox))
+    assert (int(found.start_time.timestamp()), int(found.stop_time.timestamp())) == (START + 60, START + 3600)
+    sandbox.clock.advance(60)
+    found = Measurement(id=number, optional_fields=["probes"], **options(sandbox))
+    # Those in Europe that are connected and public; 101 was one of them until it left.
+    assert {probe["id"] for probe in found.meta_data["probes"]} < {102, 105, 6001}
+    assert len(found.meta_data["probes"]) == 2
+
+    tagger = MeasurementTagger(key=sandbox.key, **options(sandbox))
+    assert tagger.add_tag(number, "before") == (True, {"tag": "before"})
+    assert [entry["id"] for entry in MeasurementRequest(tags="before", **options(sandbox))] == [number]
+    assert tagger.remove_tag(number, "before") == (True, "")
+    assert list(MeasurementRequest(tags="before", **options(sandbox))) == []
+    worked, answer = tagger.remove_tag(number, "before")
+    assert (worked, answer["error"]["status"]) == (False, 404)
+
+
+def test_cousteau_finds_anchors(sandbox: Sandbox) -> None:
+    (anchor,) = AnchorRequest(**options(sandbox))
+    assert (anchor["probe"], anchor["fqdn"]) == (6001, "de-6001-as64500.anchors.atlas.ripe.net")
+
+
 def test_a_new_measurement_is_found_by_its_tag_no_sooner_than_lists_show_it(tmp_path: Path) -> None:
     with open_sandbox(FakeInternet(), start=START, folder=tmp_path, lags=Lags(listing_s=20)) as sandbox:
         request = AtlasCreateRequest(
@@ -319,7 +359,7 @@ def test_what_catchment_itself_asks_for_is_accepted_without_a_warning(tmp_path: 
     asked = [definition(campaign, target, query, tag, "v4-1") for query in campaign.queries]
     assert {given["type"] for given in asked} == {"dns", "ping", "traceroute"}
     with open_sandbox(FakeInternet(), start=START, folder=tmp_path) as sandbox:
-        endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file), key=sandbox.key, key_source="a test")
+        endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file), keys=keys_of(sandbox.key))
         with Atlas(endpoint, sleep=sandbox.clock.advance) as atlas:
             times: dict[str, Any] = {"start": START + 60, "stop": None, "one_off": interval_s is None}
             assert atlas.create(asked, [101, 102], tag=tag, **times) == [1_000_001, 1_000_002, 1_000_003]

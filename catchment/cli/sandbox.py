@@ -30,15 +30,28 @@ def serve(
     folder: Annotated[Path, typer.Option("--folder", metavar="DIR", help="For its certificate and key.")] = Path(
         "sandbox"
     ),
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME", help="What is to go wrong; may be given several times."),
+    ] = None,
+    fault_seed: Annotated[int, typer.Option("--fault-seed", help="Another seed, other requests and results.")] = 1,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Say what can go wrong, and serve nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Serve the API of RIPE Atlas on loopback, over TLS, until interrupted. Prints how to point clients at it.
 
-    catchment sandbox serve --speed 600
+    catchment sandbox serve --speed 600 --fault lost-answer --fault late-listing
     """
     from catchment import workflow  # noqa: PLC0415
 
-    with workflow.serve_sandbox(campaign, folder, port=port, speed=speed, environ=os.environ) as served:
+    if list_faults:
+        print_numbers(workflow.list_faults(), "show_faults", as_json=as_json)
+        return
+    with workflow.serve_sandbox(
+        campaign, folder, port=port, speed=speed, environ=os.environ, faults=fault or (), fault_seed=fault_seed
+    ) as served:
         print_numbers(served, "show_served", as_json=as_json)
         while True:
             time.sleep(3600)

@@ -6,9 +6,10 @@ import email.utils
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from typing import Any, Protocol
 import trustme
 
 from catchment.errors import PlatformFailed
+from catchment.platforms.sandbox.api.conversation import Conversation
+from catchment.platforms.sandbox.api.endings import Broken, Ending
 from catchment.platforms.sandbox.api.exchange import Refusal, Request, Response
 
 HOST = "127.0.0.1"
@@ -26,6 +29,8 @@ _LARGEST_BODY = 16 << 20
 _PATIENCE_S = 60.0  # with a client that opens a connection and says nothing
 _FAREWELL_S = 5.0
 _DRAINING_S = 1.0
+_STALL_S = 600.0  # longer than any client waits
+_RESET_AT_ONCE = struct.pack("ii", 1, 0)
 _BLOCK = 1 << 16
 
 
@@ -42,6 +47,7 @@ class Serving:
     host: str
     port: int
     ca_file: Path
+    authority: trustme.CA = field(repr=False)
     failures: list[Exception] = field(default_factory=list)
 
     @property
@@ -51,16 +57,23 @@ class Serving:
 
 
 @contextmanager
-def serving(api: Responding, *, folder: Path, port: int = 0, now: Callable[[], float] = time.time) -> Iterator[Serving]:
+def serving(
+    api: Responding,
+    *,
+    folder: Path,
+    port: int = 0,
+    now: Callable[[], float] = time.time,
+    beside: Serving | None = None,
+) -> Iterator[Serving]:
     """Serve an API until the end of the context; port 0 is any free one. Its answers are dated by `now`.
 
-    The CA is written into `folder`, under a name with the port in it: another server may have its own there. Raises
-    PlatformFailed where the port cannot be had.
+    The CA is written into `folder`, under a name with the port in it: another server may have its own there. One that
+    runs `beside` another has the same CA. Raises PlatformFailed where the port cannot be had.
     """
-    authority = trustme.CA()
+    authority = trustme.CA() if beside is None else beside.authority
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, "localhost").configure_cert(context)
-    failures: list[Exception] = []
+    failures: list[Exception] = [] if beside is None else beside.failures
     try:
         server = _Server((HOST, port), api, context, failures, now)
     except (OSError, OverflowError) as error:
@@ -69,10 +82,12 @@ def serving(api: Responding, *, folder: Path, port: int = 0, now: Callable[[], f
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
     thread.start()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        ca_file = folder / f"ca-{server.server_address[1]}.pem"
-        authority.cert_pem.write_to_path(str(ca_file))
-        yield Serving(host=HOST, port=server.server_address[1], ca_file=ca_file, failures=failures)
+        port = server.server_address[1]
+        if beside is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            authority.cert_pem.write_to_path(str(folder / f"ca-{port}.pem"))
+        ca_file = folder / f"ca-{port}.pem" if beside is None else beside.ca_file
+        yield Serving(host=HOST, port=port, ca_file=ca_file, authority=authority, failures=failures)
     finally:
         server.shutdown()
         server.server_close()
@@ -147,6 +162,12 @@ class _Handler(BaseHTTPRequestHandler):
             setattr(self, f"do_{self.command}", self._answer)
         return parsed
 
+    def finish(self) -> None:
+        """Close both directions, also where what is left to send cannot be sent: the socket stays open until then."""
+        with suppress(OSError):
+            super().finish()
+        self.rfile.close()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: a line could hold a key, and would go amid a progress bar."""
 
@@ -185,16 +206,29 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length)) if int(length) else b""
         return Request(method=self.command, path=path, query=query, headers=headers, body=body)
 
-    def _drain(self) -> None:
+    def _drain(self, patience_s: float = _DRAINING_S) -> None:
         """Read what the client still sends: to close on unread bytes is a reset, which may overtake the answer."""
-        self.connection.settimeout(_DRAINING_S)
+        self.connection.settimeout(patience_s)
         for _ in range(_LARGEST_BODY // _BLOCK):
             if not self.rfile.read1(_BLOCK):
                 return
 
     def _write(self, response: Response) -> None:
-        self.send_response(response.status)
-        for name, value in response.headers.items():
+        if isinstance(response, Conversation):
+            self.close_connection = True
+            response.converse(self.connection)
+            return
+        broken = response if isinstance(response, Broken) else None
+        if broken is None or broken.sent is not None:
+            self._send(response, None if broken is None else broken.sent)
+        if broken is not None:
+            self._break_off(broken.ending)
+
+    def _send(self, response: Response, most: int | None) -> None:
+        """Send the head, and the body or the first bytes of it."""
+        self.send_response_only(response.status)
+        usual = {"Server": self.version_string(), "Date": self.date_time_string()}
+        for name, value in {**usual, **response.headers}.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -203,11 +237,28 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(response.body)
+                self.wfile.write(response.body[:most])
         else:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in filter(None, response.body):
+            for chunk in filter(None, response.body if most is None else _first(most, response.body)):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            self.wfile.write(b"0\r\n\r\n")
+            if most is None:
+                self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+
+    def _break_off(self, ending: Ending) -> None:
+        self.close_connection = True
+        if ending is Ending.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
+        elif ending is Ending.STALL:
+            self._drain(_STALL_S)  # until the client hangs up, or the server does when it is closed
+
+
+def _first(most: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the first bytes of a body that is made while it is sent."""
+    for chunk in chunks:
+        yield chunk[:most]
+        most -= len(chunk)
+        if most <= 0:
+            return
