@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import trustme
 
 from catchment.platforms.atlas.client import Atlas, Endpoint
+from catchment.platforms.atlas.keys import Key, Keys
 
 KEY = "1b2c3d4e-0000-4000-8000-5f6a7b8c9d0e"
 
@@ -175,6 +176,11 @@ def _send(connection: socket.socket, answer: Answer) -> bool:
     return answer.cut is None
 
 
+def keys_of(value: str | None, source: str = "ATLASAUTH") -> Keys:
+    """Return the keys of somebody who has one for everything, or none."""
+    return Keys() if value is None else Keys(create=Key(value=value, source=source))
+
+
 @contextmanager
 def serving(authority: trustme.CA, script: Script | Iterable[Answer | Fault]) -> Iterator[AtlasServer]:
     server = AtlasServer(authority, script)
@@ -197,21 +203,27 @@ class Bench:
         self,
         script: Script | Iterable[Answer | Fault],
         *,
-        key: str | None = KEY,
+        key: str | Keys | None = KEY,
         sleep: Callable[[float], None] | None = None,
         heard: Callable[[float], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
+        trace: Callable[[str], None] = lambda _: None,
     ) -> Iterator[tuple[Atlas, AtlasServer]]:
         """Yield a client and the server that it talks to."""
         with (
             serving(self.authority, script) as server,
             Atlas(
-                Endpoint(server=server.address, verify=str(self.ca_file), key=key, key_source="ATLASAUTH"),
+                Endpoint(
+                    server=server.address,
+                    verify=str(self.ca_file),
+                    keys=keys_of(key) if key is None or isinstance(key, str) else key,
+                ),
                 sleep=sleep or self.slept.append,
                 random=lambda: 0.5,
                 timeout_s=(1.0, 0.25),
                 heard=heard,
                 say=say,
+                trace=trace,
             ) as atlas,
         ):
             yield atlas, server

@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from catchment import workflow
+from catchment.platforms.atlas.keys import VARIABLES
 from catchment.store import Run
 from tests.atlas_server import Bench, make_bench
 
@@ -24,6 +25,8 @@ hypothesis.settings.load_profile("catchment")
 ROOT = Path(__file__).parent.parent
 # Own versions of services that lie where the developer keeps them are not what is tested.
 os.environ["CATCHMENT_SERVICES"] = str(ROOT / "tests" / "data" / "no-own-services")
+for variable in VARIABLES:  # nor are the developer's keys for tests
+    os.environ.pop(variable, None)
 SAMPLE = ROOT / "tests" / "data" / "frankfurt"
 EXAMPLE_SERVICE = ROOT / "campaigns" / "services" / "example-dns.toml"
 

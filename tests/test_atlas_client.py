@@ -22,9 +22,10 @@ from catchment.platforms.atlas.client import (
     Refused,
     StreamBroken,
     _split,
-    find_key,
 )
 from catchment.platforms.atlas.failures import clean
+from catchment.platforms.atlas.hiding import Hiding
+from catchment.platforms.atlas.keys import Key, Keys
 from tests.atlas_server import (
     KEY,
     Answer,
@@ -34,6 +35,7 @@ from tests.atlas_server import (
     Request,
     error,
     html,
+    keys_of,
     ndjson,
     ok,
     serving,
@@ -90,7 +92,7 @@ def test_a_proxy_that_cannot_be_reached_is_said_so_and_has_passed_nothing_on(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with (
-        Atlas(Endpoint(server="atlas.invalid", key=KEY), sleep=bench.slept.append) as atlas,
+        Atlas(Endpoint(server="atlas.invalid", keys=keys_of(KEY)), sleep=bench.slept.append) as atlas,
         pytest.raises(PlatformFailed) as failure,
     ):
         create(atlas)
@@ -250,7 +252,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(bench: Bench, tmp_
     trustme.CA().cert_pem.write_to_path(str(other))
     with (
         serving(bench.authority, [ok(1)]) as server,
-        Atlas(Endpoint(server=server.address, verify=str(other), key=KEY), sleep=bench.slept.append) as atlas,
+        Atlas(Endpoint(server=server.address, verify=str(other), keys=keys_of(KEY)), sleep=bench.slept.append) as atlas,
     ):
         for ask in (lambda: atlas.get("/probes/"), lambda: create(atlas)):
             with pytest.raises(PlatformFailed) as failure:
@@ -272,7 +274,7 @@ def test_a_server_without_tls_is_said_so(bench: Bench) -> None:
         thread.start()
         server = f"127.0.0.1:{listener.getsockname()[1]}"
         with (
-            Atlas(Endpoint(server=server, key=KEY), sleep=bench.slept.append) as atlas,
+            Atlas(Endpoint(server=server, keys=keys_of(KEY)), sleep=bench.slept.append) as atlas,
             pytest.raises(PlatformFailed) as failure,
         ):
             create(atlas)
@@ -346,18 +348,43 @@ def test_a_key_that_is_wrong_or_powerless_is_explained_and_not_shown(bench: Benc
     assert "the key of ATLASAUTH must exist, be valid today and have the permission 'Schedule a new" in message
 
 
-def test_what_is_not_public_is_no_matter_of_the_key(bench: Bench) -> None:
-    with (
-        bench.atlas([error(403, "Forbidden")]) as (atlas, _),
-        pytest.raises(Refused, match="name a public measurement"),
+def test_what_is_not_public_is_asked_for_again_with_the_key_that_may_fetch(bench: Bench) -> None:
+    keys = Keys(create=Key(value="the-key-to-create", source="A"), fetch=Key(value="the-key-to-fetch", source="B"))
+
+    def answer(request: Request) -> Answer:
+        if request.headers.get("authorization") != "Key the-key-to-fetch":
+            return error(403, "Forbidden")
+        return ndjson({"prb_id": 1}) if request.path.endswith("/results/") else ok({"id": 7})
+
+    said: list[str] = []
+    with bench.atlas(answer, key=keys, say=said.append) as (atlas, server):
+        assert atlas.get("/measurements/7/") == {"id": 7}
+        assert list(atlas.lines("/measurements/7/results/", format="txt")) == [b'{"prb_id": 1}']
+        assert len(server.requests) == 3  # by the second question it is known not to be public
+    assert said == ["key: B"]
+
+
+def test_what_is_not_public_is_explained_with_and_without_a_key(bench: Bench) -> None:
+    for keys, words in (
+        (Keys(), "name a public measurement, or set ATLAS_FETCH_KEY to a key with the permission 'Download results"),
+        (keys_of(KEY), "the key of ATLASAUTH must exist, be valid today and have the permission 'Download results of"),
     ):
-        atlas.get("/measurements/1/")
+        with (
+            bench.atlas(lambda _: error(403, "Forbidden"), key=keys) as (atlas, _),
+            pytest.raises(Refused, match=words),
+        ):
+            atlas.get("/measurements/1/")
 
 
 def test_without_a_key_nothing_is_sent(bench: Bench) -> None:
     with bench.atlas([], key=None) as (atlas, server):
-        for ask in (lambda: create(atlas), lambda: atlas.stop(1), lambda: atlas.get("/credits/")):
-            with pytest.raises(PlatformFailed, match="set ATLAS_CREATE_KEY"):
+        for ask, todo in (
+            (lambda: create(atlas), "set ATLAS_CREATE_KEY to one with the permission 'Schedule a new measurement'"),
+            (lambda: atlas.stop(1), "set ATLAS_CREATE_KEY to one with the permission 'Stop a measurement'"),
+            (lambda: atlas.get("/credits/"), "set ATLAS_FETCH_KEY to one with the permission 'Get information about"),
+            (lambda: atlas.get("/measurements/my/"), "set ATLAS_FETCH_KEY to one with the permission 'List your meas"),
+        ):
+            with pytest.raises(PlatformFailed, match=todo):
                 ask()
         assert server.requests == []
 
@@ -403,7 +430,10 @@ def test_measurements_are_created_on_named_probes(bench: Bench) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE, Fault.HANG, error(500, "x"), error(504, "x"), html(502)])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.RESET, Fault.CLOSE, Fault.HANG, html(502), *(error(status, "x") for status in (408, 500, 503, 504, 599))],
+)
 def test_a_post_whose_answer_is_lost_is_never_sent_twice(bench: Bench, fault: Answer | Fault) -> None:
     with bench.atlas([fault, Answer(status=201, body={"measurements": [1]})]) as (atlas, server):
         with pytest.raises(PlatformUnsure) as failure:
@@ -422,11 +452,12 @@ def test_an_accepted_post_with_an_unreadable_answer_may_have_made_measurements(b
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("refusal", [error(429, "slow down"), error(503, "maintenance")])
-def test_a_post_that_was_certainly_not_executed_is_sent_again(bench: Bench, refusal: Answer) -> None:
-    with bench.atlas([refusal, Answer(status=201, body={"measurements": [1]})]) as (atlas, server):
+def test_a_post_that_was_certainly_not_executed_is_sent_again(bench: Bench) -> None:
+    script = [error(429, "slow down", Retry_After="7"), html(429), Answer(status=201, body={"measurements": [1]})]
+    with bench.atlas(script) as (atlas, server):
         assert create(atlas) == [1]
-        assert len(server.requests) == 2
+        assert len(server.requests) == 3
+    assert bench.slept == [7.5, 2.0]
 
 
 def test_a_post_to_a_port_that_opens_late_is_tried_again(bench: Bench) -> None:
@@ -437,7 +468,7 @@ def test_a_post_to_a_port_that_opens_late_is_tried_again(bench: Bench) -> None:
     def open_port(_: float) -> None:
         servers.append(AtlasServer(bench.authority, [Answer(status=201, body={"measurements": [1]})], port))
 
-    endpoint = Endpoint(server=f"127.0.0.1:{port}", verify=str(bench.ca_file), key=KEY)
+    endpoint = Endpoint(server=f"127.0.0.1:{port}", verify=str(bench.ca_file), keys=keys_of(KEY))
     with Atlas(endpoint, sleep=open_port) as atlas:
         assert create(atlas) == [1]
     (server,) = servers
@@ -447,7 +478,7 @@ def test_a_post_to_a_port_that_opens_late_is_tried_again(bench: Bench) -> None:
 
 def test_a_post_to_a_port_where_nobody_listens_has_made_nothing(bench: Bench) -> None:
     with (
-        Atlas(Endpoint(server="127.0.0.1:1", key=KEY), sleep=bench.slept.append) as atlas,
+        Atlas(Endpoint(server="127.0.0.1:1", keys=keys_of(KEY)), sleep=bench.slept.append) as atlas,
         pytest.raises(PlatformFailed) as failure,
     ):
         create(atlas)
@@ -534,31 +565,122 @@ def test_lines_are_the_same_however_the_network_cuts_them(lines: list[bytes], da
 
 @given(st.text())
 def test_whatever_a_server_says_becomes_one_printable_line(text: str) -> None:
-    line = clean(text + KEY + text, KEY)
+    line = clean(text + KEY + text, Hiding([KEY]))
     assert line.isprintable()
     assert KEY not in line
 
 
-def test_keys_are_found_in_the_order_of_those_who_invented_the_variables() -> None:
-    names = ["ATLAS_CREATE_KEY", "ATLASAUTH", "RIPE_ATLAS_API_KEY", "ATLAS_API_KEY"]
-    environ = dict.fromkeys(names, f" {KEY}\n")
-    for name in names:
-        key = find_key(environ)
-        assert key is not None
-        assert (key.source, key.value) == (name, KEY)
-        assert KEY not in repr(key)
-        environ[name] = ""
-    assert find_key(environ) is None
+def test_a_post_that_is_in_doubt_is_not_repeated_by_what_the_body_says(bench: Bench) -> None:
+    for body in ({"error": {"status": 503}}, {"error": {"detail": "no status"}}):
+        with bench.atlas([ok(body), ok({})]) as (atlas, server), pytest.raises(PlatformUnsure):
+            create(atlas)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_who_has_no_credits_left_needs_credits_and_no_other_key(bench: Bench, status: int) -> None:
+    with (
+        bench.atlas([error(status, "You do not have enough credits.")]) as (atlas, _),
+        pytest.raises(Refused, match=r"enough credits\.: get more credits, or ask for less"),
+    ):
+        create(atlas)
+
+
+def test_a_key_of_its_own_stops_measurements(bench: Bench) -> None:
+    keys = Keys(create=Key(value="creates", source="A"), stop=Key(value="stops", source="B"))
+    said: list[str] = []
+    with bench.atlas([Answer(status=204), Answer(status=204)], key=keys, say=said.append) as (atlas, server):
+        atlas.stop(1)
+        atlas.stop(2)
+    assert [request.headers["authorization"] for request in server.requests] == ["Key stops"] * 2
+    assert said == ["key: B"]
+
+
+def test_what_is_wrong_with_key_files_is_said_when_a_key_is_first_needed(bench: Bench) -> None:
+    said: list[str] = []
+    keys = Keys(create=Key(value=KEY, source="A"), warnings=("~/.atlas/auth: everybody can read it",))
+    with bench.atlas([ok(1), ok({}), ok({})], key=keys, say=said.append) as (atlas, _):
+        atlas.get("/probes/")
+        assert said == []
+        atlas.get("/credits/")
+        atlas.get("/credits/")
+    assert said == ["warning: ~/.atlas/auth: everybody can read it", "key: A"]
+
+
+def test_every_request_failure_and_wait_is_traced(bench: Bench) -> None:
+    traced: list[str] = []
+    script: list[Answer | Fault] = [
+        ok({"x": "y" * 12_300}),
+        Fault.RESET,
+        error(429, "slow down", Retry_After="7"),
+        ok(1),
+        Answer(status=201, body={"measurements": [1]}),
+        ndjson({"prb_id": 1}, {"prb_id": 2}),
+    ]
+    with bench.atlas(script, trace=traced.append) as (atlas, _):
+        atlas.get("/probes/", page_size=500, tags=["a", "b"])
+        atlas.get("/probes/")
+        create(atlas)
+        list(atlas.lines("/measurements/1/results/", format="txt"))
+    assert [re.sub(r"\d+ ms", "N ms", line) for line in traced] == [
+        "GET /api/v2/probes/?page_size=500&tags=a%2Cb 200 12.3 kB N ms",
+        traced[1],
+        "waiting 1.0 s before try 2 of 5",
+        "GET /api/v2/probes/ 429 86 B N ms",
+        "waiting 7.5 s before try 3 of 5",
+        "GET /api/v2/probes/ 200 1 B N ms",
+        "POST /api/v2/measurements/ 201 21 B N ms",
+        "GET /api/v2/measurements/1/results/?format=txt 200 a stream N ms",
+        "fetching /measurements/1/results/: 28 B of results",
+    ]
+    assert traced[1].startswith("reading /probes/: the connection broke off")
+
+
+def echo(request: Request) -> Answer:
+    """Say the key again wherever a server can."""
+    key = request.headers.get("authorization", f"Key {KEY}")
+    where = {"detail": [key, key[:22], key[22:]], "source": {"parameter": key.upper()}}
+    if request.path.endswith("/results/"):
+        return ndjson({"prb_id": 1, "from": KEY}) if "authorization" in request.headers else error(403, key, where)
+    if request.path.endswith("/probes/") and "page" not in request.params:
+        address = f"https://{request.headers['host']}/api/v2/probes/?page=2&key={KEY}"
+        return ok({"count": 2, "next": address, "results": [{"description": KEY}], "warnings": [where]})
+    if request.path.endswith("/probes/"):
+        return ok({"count": 2, "next": f"https://elsewhere.example/{KEY[:18]}", "results": [KEY]})
+    return Answer(status=400, body={"error": {"detail": key, "errors": [where]}}, headers={"Location": f"/{KEY}"})
+
+
+def test_a_server_that_says_the_key_again_is_not_quoted(bench: Bench) -> None:
+    told: list[str] = []
+    with bench.atlas(echo, say=told.append, trace=told.append) as (atlas, _):
+        got: list[Any] = []
+        with pytest.raises(PlatformFailed) as elsewhere:
+            got.extend(entries for entries, _ in atlas.batches("/probes/"))
+        got += list(atlas.lines("/measurements/1/results/"))
+        for ask in (lambda: create(atlas), lambda: atlas.stop(1), lambda: atlas.get("/credits/")):
+            with pytest.raises(Refused) as refused:
+                ask()
+            told += [str(refused.value), repr(refused.value)]
+        told += [str(elsewhere.value), repr(got), repr(atlas.endpoint), *atlas.warnings]
+    assert sum("(key)" in line for line in told) > 5
+    for line in told:
+        assert not any(part.lower() in line.lower() for part in (KEY, KEY[:18], KEY[18:], *KEY.split("-")[::4])), line
+
+
+def test_the_results_of_a_public_measurement_are_left_as_they_came(bench: Bench) -> None:
+    line = json.dumps({"prb_id": 1, "answer": KEY}).encode()
+    with bench.atlas([Answer(body=line + b"\n")]) as (atlas, _):
+        assert list(atlas.lines("/measurements/1/results/")) == [line]
 
 
 def test_an_endpoint_never_shows_its_key() -> None:
-    assert KEY not in repr(Endpoint(key=KEY))
+    assert KEY not in repr(Endpoint(keys=keys_of(KEY)))
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nend", "ключ"])
 def test_a_key_that_cannot_be_sent_is_refused_unshown(key: str) -> None:
     with pytest.raises(PlatformFailed, match="copy it anew") as failure:
-        Endpoint(key=key, key_source="ATLASAUTH")
+        Endpoint(keys=keys_of(key))
     assert not key or key not in str(failure.value)
 
 

@@ -9,6 +9,19 @@ def test_until_the_server_has_spoken_the_hosts_own_time_counts() -> None:
     assert ServerClock(clock=lambda: 1000.0, sleep=lambda _: None).now() == 1000.0
 
 
+def test_who_wants_the_time_before_the_server_has_spoken_has_it_asked_once() -> None:
+    asked = []
+
+    def ask() -> None:
+        asked.append("the time")
+        clock.hear(1300.0)
+
+    clock = ServerClock(clock=lambda: 1000.0, sleep=lambda _: None, ask=ask)
+    assert [clock.now(), clock.now(), len(asked)] == [1300.0, 1300.0, 1]
+    silent = ServerClock(clock=lambda: 1000.0, sleep=lambda _: None, ask=lambda: asked.append("in vain"))
+    assert [silent.now(), silent.now(), len(asked)] == [1000.0, 1000.0, 2]
+
+
 def test_a_host_whose_clock_is_slow_goes_by_the_server() -> None:
     here = iter([1000.0, 1010.0])
     clock = ServerClock(clock=lambda: next(here), sleep=lambda _: None)

@@ -16,13 +16,24 @@ class Family(StrEnum):
     V6 = "6"
 
 
-RUN_HELP = "A run: path, campaign, campaign~1, campaign@run; a window of it: RUN[2026-11-21T19:00Z..20:00Z]."
+RUN_HELP = (
+    "A run: path, campaign, campaign~1, campaign@run; a window of it: RUN[2026-11-21T19:00Z..20:00Z], RUN\\[before]."
+)
 RunName = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Root = Annotated[
     Path | None,
     typer.Option("--results", metavar="DIR", help="Folder of stored runs [CATCHMENT_RESULTS or ./results]."),
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="Key of RIPE Atlas. Better set ATLAS_CREATE_KEY: what you type stands in the shell's history.",
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tell each request to RIPE Atlas, and each wait, on stderr.")]
 ServiceName = Annotated[str | None, typer.Option("--service", metavar="S", help="A bundled service, or a TOML file.")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what was measured from this time on.")]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what was measured before this time.")]

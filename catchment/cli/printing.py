@@ -60,6 +60,22 @@ def say(text: str) -> None:
     typer.echo(clip(text, _LONGEST_MESSAGE), err=True)
 
 
+def tracing(*, on: bool) -> Callable[[str], None]:
+    """Return what prints each step on stderr, or nothing where that is not wanted."""
+    return say if on else lambda _: None
+
+
+def ask_whether(question: str) -> bool:
+    """Ask the user at the terminal; without one, or at another Ctrl-C, the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    asked_to_stop.clear()
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 @contextmanager
 def show_progress() -> Iterator[Callable[[str, float], None]]:
     """Yield a function that shows on the terminal's stderr what is being done, and how far it is."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from catchment.errors import InvalidFile, PlatformFailed
 from catchment.model import Service, Target
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.clock import ServerClock
-from catchment.platforms.atlas.keys import find_key
+from catchment.platforms.atlas.keys import KEYS_PAGE, Key, Keys, Permission, find_keys
 
 # What the sandbox is made of is imported where it is opened: RIPE Atlas itself needs none of it, and it takes 0.5 s.
 if TYPE_CHECKING:
@@ -42,40 +43,71 @@ class Platform:
 
 
 @contextmanager
-def connect(
+def connect(  # noqa: PLR0913  (all but the first two have a usual value, or none)
     campaign: Campaign,
     services: Sequence[Service],
     *,
     environ: Mapping[str, str],
+    key: str | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     journal: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
+    trace: Callable[[str], None] = lambda _: None,
+    is_read_only: bool = False,
+    timeout_s: tuple[float, float] | None = None,
 ) -> Iterator[Platform]:
     """Yield the platform of a campaign. Raises PlatformFailed where there is no key for what needs one.
 
-    `say` is told what the user waits for when RIPE Atlas does not answer at once.
+    `key` goes before the keys that are found elsewhere; who `is_read_only` needs none. `say` is told which key is used,
+    and what the user waits for when RIPE Atlas does not answer at once; `trace` gets a line for each request.
+    `timeout_s` is for connecting and for each read.
     A sandbox has a clock of its own, which begins when it is opened and moves on when somebody sleeps; what it accepts
     is kept in the file `journal`, from which it goes on another time.
     """
     if campaign.platform is PlatformName.SANDBOX:
-        with _sandbox(campaign, services, clock(), journal) as platform:
+        with _sandbox(campaign, services, clock(), journal, trace) as platform:
             yield platform
         return
-    key = find_key(environ)
-    if key is None and not campaign.reuse:
+    needs = None if campaign.reuse or is_read_only else Permission.CREATE
+    with connect_atlas(
+        environ=environ, key=key, clock=clock, sleep=sleep, say=say, trace=trace, timeout_s=timeout_s, needs=needs
+    ) as platform:
+        yield platform
+
+
+@contextmanager
+def connect_atlas(
+    *,
+    environ: Mapping[str, str],
+    key: str | None = None,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+    say: Callable[[str], None] = lambda _: None,
+    trace: Callable[[str], None] = lambda _: None,
+    timeout_s: tuple[float, float] | None = None,
+    needs: Permission | None = None,
+) -> Iterator[Platform]:
+    """Yield RIPE Atlas, or the server in its place that the environment names.
+
+    Another server is shown no key from the files of other tools, which hold those of RIPE Atlas. Raises PlatformFailed,
+    also where there is no key with the permission that the caller `needs`.
+    """
+    home = None if environ.get(SERVER) else environ.get("HOME")
+    keys = find_keys({**environ, "HOME": home or ""}, given=key)
+    if needs is not None and keys.serving(needs) is None:
+        for warning in keys.warnings:
+            say(f"warning: {warning}")
         raise PlatformFailed(
-            "there is no API key, and new measurements need one: set ATLAS_CREATE_KEY in the environment "
-            "(https://atlas.ripe.net/keys/), or read public measurements with `reuse` in the campaign"
+            "there is no API key, and new measurements need one: set ATLAS_CREATE_KEY in the environment to a key with "
+            f"the permission '{needs}' ({KEYS_PAGE}), or read public measurements with `reuse` in the campaign"
         )
-    endpoint = Endpoint(
-        server=environ.get(SERVER) or "atlas.ripe.net",
-        verify=environ.get(CA_FILE) or True,
-        key=None if key is None else key.value,
-        key_source=None if key is None else key.source,
+    endpoint = Endpoint(server=environ.get(SERVER) or "atlas.ripe.net", verify=environ.get(CA_FILE) or True, keys=keys)
+    there = ServerClock(
+        clock=clock, sleep=sleep, speed=_speed(environ), ask=lambda: atlas.get("/probes/", page_size=1, fields="id")
     )
-    there = ServerClock(clock=clock, sleep=sleep, speed=_speed(environ))
-    with Atlas(endpoint, sleep=sleep, heard=there.hear, say=say) as atlas:
+    opening = Atlas if timeout_s is None else partial(Atlas, timeout_s=timeout_s)
+    with opening(endpoint, sleep=sleep, heard=there.hear, say=say, trace=trace) as atlas:
         yield Platform(atlas=atlas, clock=there.now, sleep=there.sleep)
 
 
@@ -129,7 +161,13 @@ def router_names(sandbox: Sandbox, services: Sequence[Service]) -> Callable[[str
 
 
 @contextmanager
-def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journal: Path | None) -> Iterator[Platform]:
+def _sandbox(
+    campaign: Campaign,
+    services: Sequence[Service],
+    now: float,
+    journal: Path | None,
+    trace: Callable[[str], None],
+) -> Iterator[Platform]:
     from catchment.platforms.sandbox import open_sandbox  # noqa: PLC0415
     from catchment.platforms.sandbox.internet.truth import truth, write_truth  # noqa: PLC0415
 
@@ -148,8 +186,13 @@ def _sandbox(campaign: Campaign, services: Sequence[Service], now: float, journa
         tempfile.TemporaryDirectory(prefix="catchment-sandbox-") as folder,
         open_sandbox(internet, start=now, services=services, folder=Path(folder), journal=journal) as sandbox,
         Atlas(
-            Endpoint(server=sandbox.server, verify=str(sandbox.ca_file), key=sandbox.key, key_source="the sandbox"),
+            Endpoint(
+                server=sandbox.server,
+                verify=str(sandbox.ca_file),
+                keys=Keys(create=Key(value=sandbox.key, source="the sandbox")),
+            ),
             sleep=sandbox.clock.advance,
+            trace=trace,
         ) as atlas,
     ):
         try:

@@ -57,6 +57,18 @@ def fetch_list(url: str, *, timeout_s: float = _TIMEOUT_S, verify: bool | str = 
     return outcome
 
 
+def retry_after_s(response: requests.Response) -> float | None:
+    """Return the wait that Retry-After asks for: seconds, or a date held against the server's own (RFC 9110)."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    try:
+        until, now = (email.utils.parsedate_to_datetime(text) for text in (asked, response.headers.get("Date", "")))
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one with and one without a time zone
+        return None
+
+
 def _fetch(url: str, deadline: float, timeout_s: float, *, verify: bool | str) -> Mapping[str, Any]:
     with requests.Session() as session:
         session.trust_env = not _is_loopback(url)  # no proxy can reach this host
@@ -111,24 +123,12 @@ def _refuse_failure(response: requests.Response) -> None:
         return
     status = f"{response.status_code} {response.reason or ''}".strip()[:_LONGEST_SAID]
     if response.status_code == requests.codes.too_many_requests:
-        wait_s = _retry_after_s(response)
+        wait_s = retry_after_s(response)
         when = "in some minutes" if wait_s is None else f"in {wait_s:.0f} s"
         raise ListUnavailable(f"{status}: it answers only so many requests: try again {when}")
     if response.status_code == requests.codes.not_found:
         raise ListUnavailable(f"{status}: it has no such list: name another server")
     raise ListUnavailable(f"{status}: try again later, or name another server")
-
-
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Return the wait that Retry-After asks for: seconds, or a date held against the server's own (RFC 9110)."""
-    asked = response.headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
-    try:
-        until, now = (email.utils.parsedate_to_datetime(text) for text in (asked, response.headers.get("Date", "")))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one with and one without a time zone
-        return None
 
 
 def _described(failure: Exception, timeout_s: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random as _random
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,15 +16,18 @@ from ripe.atlas.cousteau import AtlasSource, Dns, Ping, Traceroute
 
 from catchment.errors import PlatformFailed
 from catchment.platforms.atlas import failures
+from catchment.platforms.atlas.endpoint import Endpoint
 from catchment.platforms.atlas.failures import PlatformUnsure, Refused, StreamBroken
-from catchment.platforms.atlas.keys import Key, find_key
-from catchment.platforms.atlas.session import API, CHUNK, Answer, Create, Endpoint, Get, Question, Session, Stop
+from catchment.platforms.atlas.keys import Permission
+from catchment.platforms.atlas.session import API, CHUNK, TIMEOUT_S, Answer, Question, Session, size_of
+from catchment.platforms.atlas.verbs import Create, Get, Stop
 
-__all__ = ["Atlas", "Endpoint", "Key", "PlatformUnsure", "Refused", "StreamBroken", "find_key"]
+__all__ = ["TIMEOUT_S", "Atlas", "Endpoint", "PlatformUnsure", "Refused", "StreamBroken"]
 
 _LONGEST_LINE = 16_777_216  # results are a few kB; a line without end is no result
-# Public data is read without the key, so that a key which may only create never stands in the way.
-_PERMISSIONS = {"/measurements/my/": "List your measurements", "/credits/": "credits read"}
+# Public data is read without a key, so that one which may only create never stands in the way.
+_PERMISSIONS = {"/measurements/my/": Permission.LIST, "/credits/": Permission.CREDITS}
+_MAY_BE_PRIVATE = re.compile(r"/measurements/\d+/")
 _FORMS = {"dns": Dns, "ping": Ping, "traceroute": Traceroute}
 
 
@@ -31,7 +35,8 @@ class Atlas:
     """The RIPE Atlas API at one endpoint. Every method raises PlatformFailed, with one line that says what to do.
 
     `sleep` waits between tries, `random` (0 to 1) spreads them, `timeout_s` is for connecting and for each read;
-    `heard` is told the server's time whenever it answers, `say` (in a line) what went wrong when it is tried again.
+    `heard` is told the server's time whenever it answers, `say` (in a line) which key is used and what went wrong when
+    it is tried again, `trace` each request and each wait.
     """
 
     def __init__(
@@ -40,12 +45,16 @@ class Atlas:
         *,
         sleep: Callable[[float], None],
         random: Callable[[], float] = _random.random,
-        timeout_s: tuple[float, float] = (5.0, 60.0),
+        timeout_s: tuple[float, float] = TIMEOUT_S,
         heard: Callable[[float], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
+        trace: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.endpoint = endpoint
-        self._session = Session(endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard, say=say)
+        self._session = Session(
+            endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard, say=say, trace=trace
+        )
+        self._private: set[str] = set()
 
     def __enter__(self) -> Atlas:
         return self
@@ -99,18 +108,25 @@ class Atlas:
 
         Raises StreamBroken where it ends before its end or holds what is no result; half a line is never yielded.
         """
-        question = Question(what=f"fetching {path}")
-        response, _ = self._session.exchange(question, lambda: self._session.open_stream(path, _params(params)))
-        with response:
+        question, answer = self._read(
+            f"fetching {path}",
+            path,
+            lambda question: self._session.open_stream(path, _params(params), question),
+        )
+        size_bytes = 0
+        with answer.response as response:
             try:
                 for line, is_ended in _split(response.iter_content(CHUNK)):
                     problem = _no_result(line, is_ended=is_ended)
                     if problem is not None:
                         form = PlatformFailed if problem == failures.WEB_PAGE else StreamBroken
                         raise form(self._session.message(question, problem))
-                    yield line
+                    size_bytes += len(line) + 1
+                    yield line if question.key is None else self._session.without_key(line)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as failure:
                 raise StreamBroken(self._session.message(question, failures.describe(failure))) from failure
+            finally:
+                self._session.trace(f"{question.what}: {size_of(size_bytes)} of results")
 
     def create(
         self,
@@ -126,10 +142,10 @@ class Atlas:
 
         Raises PlatformUnsure where the answer was lost and they may exist: under `tag`, which the definitions carry.
         """
-        self._need_key("create measurements")
         question = Question(
             what=f"creating {len(definitions)} measurements tagged '{tag}'",
-            permission="Schedule a new measurement",
+            permission=Permission.CREATE,
+            key=self._session.key_for(Permission.CREATE, "creating measurements"),
             once=True,
         )
 
@@ -138,7 +154,7 @@ class Atlas:
             self._session.close()
             request = self._session.request(
                 Create,
-                key=self.endpoint.key,
+                question,
                 measurements=[_FORMS[definition["type"]](**_options(definition)) for definition in definitions],
                 sources=[AtlasSource(type="probes", value=",".join(map(str, probes)), requested=len(probes))],
                 # cousteau reads the fields of a datetime as UTC, and warns if given a number.
@@ -148,45 +164,52 @@ class Atlas:
             )
             return self._session.send(request, request.create)
 
-        _, body = self._session.exchange(question, send)
+        body = self._session.exchange(question, send).body
         ids = body.get("measurements") if isinstance(body, dict) else None
         if not isinstance(ids, list) or [type(one) for one in ids] != [int] * len(definitions):
-            problem = f"the answer holds no {len(definitions)} ids: {failures.clean(body, self.endpoint.key, 100)}"
+            problem = f"the answer holds no {len(definitions)} ids: {self._session.clean(body, 100)}"
             raise PlatformUnsure(self._session.message(question, problem, PlatformUnsure))
         return ids
 
     def stop(self, measurement: int) -> None:
         """Stop a measurement; its results stay."""
-        self._need_key("stop measurements")
         question = Question(
-            what=f"stopping measurement {measurement}", permission="stop measurements", may_be_empty=True
+            what=f"stopping measurement {measurement}",
+            permission=Permission.STOP,
+            key=self._session.key_for(Permission.STOP, "stopping measurements"),
+            may_be_empty=True,
         )
 
         def send() -> Answer:
-            request = self._session.request(Stop, key=self.endpoint.key, msm_id=measurement)
+            request = self._session.request(Stop, question, msm_id=measurement)
             request.url_path += "/"
             return self._session.send(request, request.create)
 
         self._session.exchange(question, send)
 
     def _get(self, path: str, params: dict[str, str]) -> Any:
-        permission = next((name for start, name in _PERMISSIONS.items() if path.startswith(start)), None)
-        if permission is not None:
-            self._need_key(f"read {path.partition('?')[0]}")
-
-        def send() -> Answer:
-            key = None if permission is None else self.endpoint.key
-            request = self._session.request(Get, key=key, url_path=f"{API}{path}")
+        def send(question: Question) -> Answer:
+            request = self._session.request(Get, question, url_path=f"{API}{path}")
             return self._session.send(request, request.get, **params)
 
-        question = Question(what=f"reading {path.partition('?')[0]}", permission=permission)
-        return self._session.exchange(question, send)[1]
+        return self._read(f"reading {path.partition('?')[0]}", path, send)[1].body
 
-    def _need_key(self, purpose: str) -> None:
-        if self.endpoint.key is None:
-            raise PlatformFailed(
-                f"no RIPE Atlas key to {purpose}: set ATLAS_CREATE_KEY to one that you made at {failures.KEYS_PAGE}"
-            )
+    def _read(self, what: str, path: str, send: Callable[[Question], Answer]) -> tuple[Question, Answer]:
+        """Ask without a key for what is public, with one for what is the account's, or turns out not to be public."""
+        permission = next((name for start, name in _PERMISSIONS.items() if path.startswith(start)), None)
+        found = _MAY_BE_PRIVATE.match(path)
+        private = None if found is None or self.endpoint.keys.serving(Permission.RESULTS) is None else found[0]
+        if permission is None and private in self._private:
+            permission = Permission.RESULTS
+        key = None if permission is None else self._session.key_for(permission, what)
+        question = Question(what=what, permission=permission, key=key)
+        try:
+            return question, self._session.exchange(question, lambda: send(question))
+        except Refused as refusal:
+            if permission is not None or private is None or refusal.status not in {401, 403}:
+                raise
+        self._private.add(private)
+        return self._read(what, path, send)
 
     def _below_api(self, question: Question, address: object) -> str:
         """Return path and query of the next page, below the API of this server."""
@@ -194,7 +217,7 @@ class Atlas:
         host = parts.netloc.lower().removesuffix(":443")
         same = (parts.scheme, host) == ("https", self.endpoint.server.lower().removesuffix(":443"))
         if not same or not parts.path.startswith(f"{API}/"):
-            where = failures.clean(address, self.endpoint.key, 100)
+            where = self._session.clean(address, 100)
             problem = f"its next page is elsewhere ({where}), which is not followed: check the server's address"
             raise PlatformFailed(self._session.message(question, problem))
         return parts.path.removeprefix(API) + (f"?{parts.query}" if parts.query else "")
@@ -235,7 +258,8 @@ def _no_result(line: bytes, *, is_ended: bool) -> str | None:
     start, end = line.lstrip(), line.rstrip()
     if start.startswith(b"<"):
         return failures.WEB_PAGE
-    if start.startswith(b"{") and end.endswith(b"}") and is_ended and not start.startswith(b'{"error"'):
+    looks_whole = start.startswith(b"{") and end.endswith(b"}") and is_ended and not start.startswith(b'{"error"')
+    if looks_whole and b'"prb_id"' in line:
         return None
     try:
         found = json.loads(line)

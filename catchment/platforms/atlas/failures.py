@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
 import urllib3
 
 from catchment.errors import PlatformFailed
+from catchment.platforms.atlas.keys import KEYS_PAGE, Key, Permission
 
 _LONGEST_SAID = 600
-KEYS_PAGE = "https://atlas.ripe.net/keys/"
+_LONGEST_READ = 20_000  # of what a server says, before it is cleaned
 WEB_PAGE = "a web page came in place of an answer, probably from a proxy or captive portal: check the network"
 NO_JSON = "the answer is no JSON, or half of it: try again later"
+_NO_CREDITS = "get more credits, or ask for less"
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 _HAPPENED: dict[tuple[type[BaseException], ...], str] = {
     (ssl.SSLCertVerificationError,): "its certificate is not trusted ({reason}): check the clock of this host, or name "
@@ -29,7 +30,10 @@ _HAPPENED: dict[tuple[type[BaseException], ...], str] = {
 
 
 class Refused(PlatformFailed):
-    """The API answered, and the answer is no: `status` is the HTTP status code."""
+    """The API answered, and the answer is no: `status` is the HTTP status code.
+
+    Where there is no key for what needs one, it is not asked: the answer would be 401.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -44,11 +48,9 @@ class StreamBroken(PlatformFailed):
     """A stream of results ended before its end: what came until then is not whole. Asking again may help."""
 
 
-def clean(text: object, key: str | None = None, longest: int = _LONGEST_SAID) -> str:
-    """Return what a server said as one line: without the key, without control characters, cut to a sane length."""
-    line = str(text)
-    if key:  # before it is cut: half a key is still half of a secret
-        line = re.sub(re.escape(key), "(key)", line, flags=re.IGNORECASE)
+def clean(text: object, hide: Callable[[str], str] = str, longest: int = _LONGEST_SAID) -> str:
+    """Return what a server said as one line: without what is to be hidden, without control characters, not too long."""
+    line = hide(str(text)[:_LONGEST_READ])
     # isprintable() leaves out terminal escapes as well as the invisible marks that turn the direction of writing.
     line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
@@ -92,15 +94,31 @@ def complaints(entries: object) -> Iterator[tuple[str, str]]:
         yield where, " ".join(map(str, detail)) if isinstance(detail, list) else str(detail)
 
 
-def advise(status: int, *, key_source: str | None, permission: str | None) -> str:
-    """Return what to do about an HTTP status; `permission` is what the key had to allow (None: no key was shown)."""
+def no_key(purpose: str, permission: Permission) -> str:
+    """Return what to do where there is no key at all for what needs a permission."""
+    variable = "ATLAS_CREATE_KEY" if permission in {Permission.CREATE, Permission.STOP} else "ATLAS_FETCH_KEY"
+    return (
+        f"there is no RIPE Atlas key for {purpose}: set {variable} to one with the permission '{permission}'; "
+        f"{KEYS_PAGE} makes them"
+    )
+
+
+def advise(status: int, *, key: Key | None, permission: Permission | None, words: str = "") -> str:
+    """Return what to do about an HTTP status that came with these words.
+
+    `permission` is what the `key` had to allow; None where none was shown.
+    """
+    if permission is Permission.CREATE and status in {402, 403} and "credit" in words.lower():
+        return _NO_CREDITS
     if status in {401, 403}:
-        if permission is None:
-            return "it is not for everybody: name a public measurement"
-        if key_source is None:
-            return f"set ATLAS_CREATE_KEY to a key with the permission '{permission}' ({KEYS_PAGE})"
+        if key is None or permission is None:
+            return (
+                "it is not for everybody: name a public measurement, or set ATLAS_FETCH_KEY to a key with the "
+                f"permission '{Permission.RESULTS}' ({KEYS_PAGE})"
+            )
         return (
-            f"the key of {key_source} must exist, be valid today and have the permission '{permission}' ({KEYS_PAGE})"
+            f"the key of {key.source} must exist, be valid today and have the permission '{permission}': see "
+            f"{KEYS_PAGE}, then try again"
         )
     if 300 <= status < 400:
         return "probably a proxy or captive portal stands in between: check the network"
@@ -108,7 +126,7 @@ def advise(status: int, *, key_source: str | None, permission: str | None) -> st
         return "the server has a problem: try again later"
     return {
         400: "change the campaign, then run it again",
-        402: "get more credits, or ask for less",
+        402: _NO_CREDITS,
         404: "check the number",
         429: "too many requests: try again in some minutes",
     }.get(status, "check the server's address and the network")

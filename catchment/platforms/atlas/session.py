@@ -1,124 +1,65 @@
 """One HTTP session with the API: timeouts, tries, and one kind of failure for all that can go wrong.
 
-JSON is asked for through cousteau's request classes, which know neither timeout nor session and lose the HTTP status;
-here they get all three. Streams go through the same session, because cousteau holds whole answers in memory.
+JSON is asked for through cousteau's request classes (`verbs`). Streams go through the same session, because cousteau
+holds whole answers in memory. Whatever comes out of here, JSON included, holds no key, also where the server says it
+again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import email.utils
-import ipaddress
 import json
-import re
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import requests
 import urllib3
-from ripe.atlas.cousteau import AtlasCreateRequest, AtlasRequest, AtlasStopRequest
 
 from catchment import __version__
 from catchment.errors import PlatformFailed
 from catchment.platforms.atlas import failures
+from catchment.platforms.atlas.endpoint import Endpoint
 from catchment.platforms.atlas.failures import PlatformUnsure, Refused
+from catchment.platforms.atlas.hiding import Hiding
+from catchment.platforms.atlas.keys import Key, Permission
+from catchment.platforms.atlas.verbs import InSession
+from catchment.services.fetching import retry_after_s
 
 API = "/api/v2"
 CHUNK = 65_536
+TIMEOUT_S = (5.0, 60.0)
+"""For connecting, and for each read."""
+
 _AGENT = f"catchment/{__version__}"
 _TRIES = 5
 _LONGEST_BACKOFF_S = 30.0
 _LONGEST_RETRY_AFTER_S = 120.0  # nobody wants to watch a program that keeps silent for longer
 _LONGEST_MESSAGE = 1200
+_LONGEST_TRACED = 200
+_LONGEST_SAID = 600
 _MAY_EXIST = "the measurements may exist now: look under https://{server}/measurements/ before asking again"
 
-Answer = tuple[requests.Response, Any]
 
+class Answer(NamedTuple):
+    """A response, what its body says, and how long that is; of a stream neither is known yet."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where the API is: host (and port), what to trust (True: the usual authorities, or a PEM file), and the key.
-
-    `key_source` names where the key was found, for messages. Raises PlatformFailed where server or key cannot be one.
-    """
-
-    server: str = "atlas.ripe.net"
-    verify: str | bool = True
-    key: str | None = field(default=None, repr=False)
-    key_source: str | None = None
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?", self.server):
-            raise PlatformFailed(f"'{failures.clean(self.server)}' is no server: give it as host or host:port")
-        if isinstance(self.verify, str):
-            try:
-                ssl.create_default_context(cafile=self.verify)
-            except OSError as error:
-                raise PlatformFailed(f"{self.verify}: no file of certificates that can be read: {error}") from error
-        # requests would show a key that it cannot send.
-        if self.key is not None and not (self.key and all("!" <= char <= "~" for char in self.key)):
-            raise PlatformFailed(
-                f"the key of {self.key_source or 'this command'} holds characters that no key has: copy it anew from "
-                f"{failures.KEYS_PAGE}"
-            )
-
-    @property
-    def is_loopback(self) -> bool:
-        """Tell whether the server is this host, which no proxy can reach."""
-        host = urlsplit(f"//{self.server}").hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
-
-
-class _InSession:
-    """What cousteau's request classes lack: session, timeout, the response with its status, the exception itself."""
-
-    http_method_args: dict[str, Any]
-
-    def __init__(self, *, session: requests.Session, timeout_s: tuple[float, float], **options: Any) -> None:
-        super().__init__(**options)
-        self.http_methods = {"GET": session.get, "POST": session.post, "DELETE": session.delete}
-        # The API redirects nobody; a captive portal does, to a page that is no answer.
-        self.http_method_args |= {"timeout": timeout_s, "allow_redirects": False}
-        self.response: requests.Response | None = None
-        self.failure: requests.RequestException | None = None
-
-    def get_http_method(self, method: str) -> requests.Response:
-        """Send the request, and keep what cousteau would lose."""
-        try:
-            self.response = super().get_http_method(method)  # type: ignore[misc]
-        except requests.RequestException as failure:
-            self.failure = failure
-            raise
-        return self.response
-
-
-class Get(_InSession, AtlasRequest):  # type: ignore[misc]
-    """A request for JSON."""
-
-
-class Create(_InSession, AtlasCreateRequest):  # type: ignore[misc]
-    """A request for new measurements."""
-
-
-class Stop(_InSession, AtlasStopRequest):  # type: ignore[misc]
-    """A request to stop a measurement."""
+    response: requests.Response
+    body: Any = None
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked, for messages; what the key must allow (None: no key is shown); how often it may be asked.
+    """What is asked, for messages; the key that is shown, if any, and what it must allow; how often it may be asked.
 
     What may happen only `once` is repeated only where it certainly has not happened.
     """
 
     what: str
-    permission: str | None = None
+    permission: Permission | None = None
+    key: Key | None = None
     once: bool = False
     may_be_empty: bool = False
 
@@ -126,8 +67,9 @@ class Question:
 class Session:
     """Connections to one endpoint. `sleep` waits between tries, `random` (0 to 1) spreads them.
 
-    `timeout_s` is for connecting and for each read. `heard` is told the server's time whenever it answers, `say` why
-    an answer is being waited for. `warnings` collects the API's remarks on answers that were good.
+    `timeout_s` is for connecting and for each read. `heard` is told the server's time whenever it answers, `say` which
+    key is used, and why an answer is being waited for; `trace` gets a line for each request, failure and wait.
+    `warnings` collects the API's remarks on answers that were good.
     """
 
     def __init__(
@@ -139,12 +81,16 @@ class Session:
         timeout_s: tuple[float, float],
         heard: Callable[[float], None],
         say: Callable[[str], None],
+        trace: Callable[[str], None],
     ) -> None:
         self.endpoint = endpoint
+        self.hiding = Hiding(key.value for key in endpoint.keys)
         self.warnings: list[str] = []
         self._sleep = sleep
         self._random = random
         self._say = say
+        self._trace = trace
+        self._told: set[str] = set()
         self._timeout_s = timeout_s
         self._http = requests.Session()
         self._http.trust_env = not endpoint.is_loopback
@@ -156,7 +102,23 @@ class Session:
         """Close all connections; the next request opens new ones."""
         self._http.close()
 
-    def request(self, form: type[_InSession], **options: Any) -> Any:
+    def key_for(self, permission: Permission, purpose: str) -> Key:
+        """Return the key for a purpose, and say once where it is from. Raises Refused where there is none."""
+        keys = self.endpoint.keys
+        for warning in keys.warnings:
+            self._tell(f"warning: {warning}")
+        key = keys.serving(permission)
+        if key is None:
+            raise Refused(failures.no_key(purpose, permission), requests.codes.unauthorized)
+        self._tell(f"key: {key.source}")
+        return key
+
+    def _tell(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._say(line)
+
+    def request(self, form: type[InSession], question: Question, **options: Any) -> Any:
         """Return one of cousteau's requests, to be sent through this session."""
         return form(
             session=self._http,
@@ -164,75 +126,97 @@ class Session:
             server=self.endpoint.server,
             verify=self.endpoint.verify,
             user_agent=_AGENT,
+            key=None if question.key is None else question.key.value,
             **options,
         )
 
-    @staticmethod
-    def send(request: Any, method: Callable[..., tuple[bool, Any]], **params: str) -> Answer:
-        """Send a request of cousteau's by its own method; return response and body, or raise what it swallowed."""
+    def send(self, request: Any, method: Callable[..., tuple[bool, Any]], **params: str) -> Answer:
+        """Send a request of cousteau's by its own method; return the answer, or raise what it swallowed."""
         _, body = method(**params)
         if request.failure is not None:
             raise request.failure
-        return request.response, body
+        response = request.response
+        if self.hiding.may_be_in(response.content.decode(errors="replace")):
+            body = self.hiding.from_json(body)
+        return Answer(response, body, len(response.content))
 
-    def open_stream(self, path: str, params: dict[str, str]) -> Answer:
-        """Ask for a stream; return the open response, and as body None if it is good."""
+    def open_stream(self, path: str, params: dict[str, str], question: Question) -> Answer:
+        """Ask for a stream; return the open response, without a body if it is good."""
         response = self._http.get(
             f"https://{self.endpoint.server}{API}{path}",
             params=params,
-            headers={"User-Agent": _AGENT},
+            headers={"User-Agent": _AGENT} | _authorization(question.key),
             verify=self.endpoint.verify,
             timeout=self._timeout_s,
             allow_redirects=False,
             stream=True,
         )
         if response.status_code == requests.codes.ok:
-            return response, None
+            return Answer(response)
         with response:
             start = next(response.iter_content(CHUNK), b"").decode(errors="replace")
         try:
-            return response, json.loads(start)
+            return Answer(response, json.loads(start), len(start))
         except ValueError:
-            return response, start
+            return Answer(response, start, len(start))
 
     def exchange(self, question: Question, send: Callable[[], Answer]) -> Answer:
         """Send until there is a good answer or no hope of one. Raises PlatformFailed."""
         for attempt in range(_TRIES):
-            backoff_s = min(_LONGEST_BACKOFF_S, 2.0**attempt) * (0.5 + self._random())
+            asked_s = None
             try:
-                response, body = send()
+                answer = send()
             except (OSError, ValueError, urllib3.exceptions.HTTPError) as failure:
-                unsent = failures.was_never_sent(failure)
-                if failures.is_hopeless(failure) or (question.once and not unsent) or attempt == _TRIES - 1:
-                    form = PlatformUnsure if question.once and not unsent else PlatformFailed
-                    raise form(self.message(question, failures.describe(failure), form)) from failure
-                self._say_once(attempt, self.message(question, failures.describe(failure)))
-                self._sleep(backoff_s)
-                continue
-            problem, again = self._judge(question, response, body)
-            if problem is None:
-                return response, body
-            asked_s = _retry_after_s(response)
+                problem, again = self._failed(question, failure)
+            else:
+                self.trace(f"{_described(answer)} {1000 * answer.response.elapsed.total_seconds():.0f} ms")
+                refused, again = self._judge(question, answer)
+                if refused is None:
+                    return answer
+                problem, asked_s = refused, retry_after_s(answer.response)
             if not again or attempt == _TRIES - 1 or (asked_s or 0.0) > _LONGEST_RETRY_AFTER_S:
                 raise problem
-            self._say_once(attempt, str(problem))
-            self._sleep(backoff_s if asked_s is None else asked_s + self._random())
+            if attempt == 0:
+                self._say(f"trying again, {_TRIES - 1} times at most: {problem}")
+            backoff_s = min(_LONGEST_BACKOFF_S, 2.0**attempt) * (0.5 + self._random())
+            wait_s = backoff_s if asked_s is None else asked_s + self._random()
+            self.trace(f"waiting {wait_s:.1f} s before try {attempt + 2} of {_TRIES}")
+            self._sleep(wait_s)
         raise AssertionError("the last try returns or raises")
 
-    def _say_once(self, attempt: int, problem: str) -> None:
-        if attempt == 0:
-            self._say(f"trying again, {_TRIES - 1} times at most: {problem}")
+    def trace(self, line: str) -> None:
+        """Tell whoever wants to know every step."""
+        self._trace(self.clean(line, _LONGEST_MESSAGE))
+
+    def clean(self, text: object, longest: int = _LONGEST_MESSAGE) -> str:
+        """Return what a server said as one line without any key in it."""
+        return failures.clean(text, self.hiding, longest)
+
+    def without_key(self, line: bytes) -> bytes:
+        """Return a line of a stream that was asked for with a key, without it."""
+        text = line.decode(errors="surrogateescape")
+        return self.hiding(text).encode(errors="surrogateescape") if self.hiding.may_be_in(text) else line
 
     def message(self, question: Question, problem: str, form: type[PlatformFailed] = PlatformFailed) -> str:
-        """Return the one line that says what was asked, what happened and what to do; the key never stands in it."""
+        """Return the one line that says what was asked, what happened and what to do; no key ever stands in it."""
         server = self.endpoint.server
         line = f"{server}: {question.what}: {problem}"
         if form is PlatformUnsure:
             line += f"; {_MAY_EXIST.format(server=server)}"
-        return failures.clean(line, self.endpoint.key, _LONGEST_MESSAGE)
+        return self.clean(line)
 
-    def _judge(self, question: Question, response: requests.Response, body: Any) -> tuple[PlatformFailed | None, bool]:
+    def _failed(self, question: Question, failure: Exception) -> tuple[PlatformFailed, bool]:
+        """Return what came of a request that got no whole answer, and whether it makes sense to ask again."""
+        what = failures.describe(failure)
+        self.trace(f"{question.what}: {what}")
+        form = PlatformUnsure if question.once and not failures.was_never_sent(failure) else PlatformFailed
+        problem = form(self.message(question, what, form))
+        problem.__cause__ = failure
+        return problem, form is PlatformFailed and not failures.is_hopeless(failure)
+
+    def _judge(self, question: Question, answer: Answer) -> tuple[PlatformFailed | None, bool]:
         """Return what is wrong with an answer, if anything, and whether it makes sense to ask again."""
+        response, body = answer.response, answer.body
         error = body.get("error") if isinstance(body, dict) else None
         if not 200 <= response.status_code < 300:
             return self._refusal(question, response, body, response.status_code)
@@ -251,40 +235,49 @@ class Session:
     def _refusal(
         self, question: Question, response: requests.Response, body: Any, status: int
     ) -> tuple[PlatformFailed, bool]:
-        key = self.endpoint.key
-        where = failures.clean(response.headers.get("Location", ""), key, 100)
-        words = [f"{status} {response.reason or ''}".strip(), where, failures.clean(failures.said(body), key)]
-        problem = ": ".join(word for word in words if word)
-        if question.once and status >= 500 and status != requests.codes.service_unavailable:
+        where, said = (
+            self.clean(response.headers.get("Location", ""), 100),
+            self.clean(failures.said(body), _LONGEST_SAID),
+        )
+        problem = ": ".join(filter(None, [f"{status} {response.reason or ''}".strip(), where, said]))
+        if question.once and not _is_certainly_refused(status):
             return PlatformUnsure(self.message(question, problem, PlatformUnsure)), False
-        asked_s = _retry_after_s(response)
-        advice = failures.advise(status, key_source=self._key_source, permission=question.permission)
+        asked_s = retry_after_s(response)
+        advice = failures.advise(status, key=question.key, permission=question.permission, words=said)
         if asked_s is not None and asked_s > _LONGEST_RETRY_AFTER_S:
             advice = f"the server asks to try again in {asked_s:.0f} s"
-        again = status >= 500 or status == requests.codes.too_many_requests
+        again = status >= 500 or status in {requests.codes.request_timeout, requests.codes.too_many_requests}
         return Refused(self.message(question, f"{problem}: {advice}"), status), again
-
-    @property
-    def _key_source(self) -> str | None:
-        return None if self.endpoint.key is None else self.endpoint.key_source or "this command"
 
     def _remember(self, warnings: object) -> None:
         for where, what in failures.complaints(warnings):
-            line = failures.clean(f"{where}: {what}" if where else what, self.endpoint.key)
+            line = self.clean(f"{where}: {what}" if where else what, _LONGEST_SAID)
             if line not in self.warnings:
                 self.warnings.append(line)
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Return the wait that Retry-After asks for: seconds, or a date held against the server's own (RFC 9110)."""
-    asked = response.headers.get("Retry-After", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
-    try:
-        until, now = (email.utils.parsedate_to_datetime(text) for text in (asked, response.headers.get("Date", "")))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one with and one without a time zone
-        return None
+def _is_certainly_refused(status: int) -> bool:
+    """Tell whether what was asked for was surely not done. A gateway that lost patience knows nothing of it."""
+    return 300 <= status < 500 and status != requests.codes.request_timeout
+
+
+def _authorization(key: Key | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Key {key.value}"}
+
+
+def _described(answer: Answer) -> str:
+    """Return what was asked and how it was answered: `GET /api/v2/probes/?page=2 200 12.3 kB`."""
+    request = answer.response.request
+    address = failures.clean(request.path_url, longest=_LONGEST_TRACED)
+    size = "a stream" if answer.size_bytes is None else size_of(answer.size_bytes)
+    return f"{request.method} {address} {answer.response.status_code} {size}"
+
+
+def size_of(size_bytes: int) -> str:
+    """Return a number of bytes as text."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1000:.1f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
 
 
 def _tell_time(response: requests.Response, heard: Callable[[float], None]) -> None:
