@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from catchment.campaign import (
+    Asked,
+    VantagePoints,
     campaign_from,
     campaign_table,
     corrected,
@@ -147,7 +149,7 @@ def test_a_misspelt_key_of_a_campaign_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_campaign_without_targets_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match="'targets' is empty"):
+    with pytest.raises(InvalidFile, match="key 'targets': is empty"):
         load_campaign(write(tmp_path, 'name = "x"\nplatform = "atlas"\ntargets = []'))
 
 
@@ -159,9 +161,9 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
     [
         (CAMPAIGN.replace('"x"', '"../x"'), "key 'name': '../x' names a folder"),
         (CAMPAIGN.replace("atlas", "moon"), "key 'platform': input should be 'atlas' or 'sandbox'"),
-        (CAMPAIGN + "queries = []", "'queries' is empty"),
+        (CAMPAIGN + "queries = []", "key 'queries': is empty"),
         (CAMPAIGN + "schedule = { interval_s = 10 }", "10 s is too short: 60 or more"),
-        (CAMPAIGN + "schedule = { interval_s = 300 }", "say when to end, by 'rounds' or 'stop'"),
+        (CAMPAIGN + "schedule = { interval_s = 300 }", "say when to end, by 'rounds', 'stop' or 'change_at'"),
         (CAMPAIGN + "schedule = { rounds = 3 }", "'schedule.rounds': needs 'interval_s'"),
         (
             CAMPAIGN + "schedule = { start = 2026-11-21T20:00:00Z, stop = 2026-11-21T19:00:00Z }",
@@ -169,7 +171,10 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         ),
         (CAMPAIGN + "reuse = [10301]\nschedule = { interval_s = 240 }", "what is reused runs already"),
         (CAMPAIGN + "vantage_points = { count = 0 }", "key 'vantage_points.count': at least one"),
-        (CAMPAIGN + 'vantage_points = { area = "Mars" }', "'Mars' is none of WW, africa"),
+        (
+            CAMPAIGN + 'vantage_points = { area = "Mars" }',
+            "'Mars' is none of WW, West, North-Central, South-Central, North-East, South-East, africa",
+        ),
         (CAMPAIGN + 'vantage_points = { countries = ["Germany"] }', "'Germany' is no ISO 3166-1 code"),
         (CAMPAIGN + 'sandbox = { changes = [{ change = "withdraw" }] }', "'withdraw' needs the code of a 'site'"),
         (
@@ -182,6 +187,72 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         (CAMPAIGN + "schedule = { start = 0001-01-01T00:00:00+10:00 }", "was before there was anything to measure"),
         (CAMPAIGN + "vantage_points = { count = 1_000_000_000 }", "at least one, at most 100,000"),
         (CAMPAIGN + 'sandbox = { changes = [{ chnge = "leak" }] }', "did you mean 'change'?"),
+        (CAMPAIGN + 'queries = [{ kind = "dns", protocol = "ICMP" }]', "there is no dns over ICMP: choose UDP or TCP"),
+        (CAMPAIGN + 'queries = [{ kind = "ping", protocol = "TCP" }]', "there is no ping over TCP: leave it out"),
+        (CAMPAIGN + 'queries = [{ kind = "ping", packets = 17 }]', "'queries.packets': 17 is not from 1 to 16"),
+        (CAMPAIGN + 'queries = [{ kind = "traceroute", packets = 0 }]', "'queries.packets': 0 is not from 1 to 16"),
+        (CAMPAIGN + 'queries = [{ kind = "dns", packets = 5 }]', "a DNS query is one packet: leave it out"),
+        (CAMPAIGN + "reuse = [0]", "key 'reuse': '0' is no measurement's number"),
+        (CAMPAIGN + 'reuse = ["http"]', "key 'reuse.1"),
+        (
+            CAMPAIGN + "schedule = { change_at = 2026-11-21T19:00:00Z }",
+            "'schedule.change_at': needs 'interval_s': how often to measure before and after",
+        ),
+        (
+            CAMPAIGN + "schedule = { interval_s = 300, change_at = 2026-11-21T19:00:00Z, rounds = 3 }",
+            "'schedule.rounds': 'change_at' says when to measure already",
+        ),
+        (
+            CAMPAIGN
+            + "schedule = { interval_s = 300, change_at = 2026-11-21T19:00:00Z, start = 2026-11-21T18:00:00Z }",
+            "'schedule.start': 'change_at' says when to measure already",
+        ),
+        (
+            CAMPAIGN + "schedule = { interval_s = 300, change_at = 2026-11-21T19:00:00Z, before_s = 299 }",
+            "'schedule.before_s': leaves no time for a round of 300 s",
+        ),
+        (
+            CAMPAIGN
+            + "schedule = { interval_s = 300, change_at = 2026-11-21T19:00:00Z, after_s = 900, settle_s = 601 }",
+            "'schedule.after_s': leaves no time for a round of 300 s beyond 'settle_s'",
+        ),
+        (
+            CAMPAIGN + "schedule = { interval_s = 300, change_at = 2026-11-21T19:00:00Z, settle_s = -1 }",
+            "'schedule.settle_s': a number of seconds, not negative",
+        ),
+        (
+            CAMPAIGN + "schedule = { stop = 2026-11-21T19:00:00Z }",
+            "'schedule.stop': what asks only once has no end",
+        ),
+        (CAMPAIGN + 'vantage_points = { area = "north-central" }', "did you mean 'North-Central'?"),
+        (CAMPAIGN + 'vantage_points = { regions = ["west_europe"] }', "did you mean 'western_europe'?"),
+        (CAMPAIGN + 'vantage_points = { countries = ["UK"] }', "'UK' is no ISO 3166-1 code"),
+        (CAMPAIGN + "vantage_points = { asns = [0] }", "'vantage_points.asns': '0' is no AS number"),
+        (CAMPAIGN + "vantage_points = { asns = [4294967296] }", "'4294967296' is no AS number"),
+        (CAMPAIGN + 'vantage_points = { prefixes = ["193.0.0.1/21"] }', "'193.0.0.1/21' is no IPv4 or IPv6 prefix"),
+        (CAMPAIGN + "vantage_points = { ids = [-5] }", "'vantage_points.ids': '-5' is no probe's number"),
+        (CAMPAIGN + "vantage_points = { measurements = [0] }", "'0' is no measurement's number"),
+        (CAMPAIGN + 'vantage_points = { include_tags = ["IPv4 works"] }', "'IPv4 works' is no tag"),
+        (
+            CAMPAIGN + 'vantage_points = { include_tags = ["nat"], exclude_tags = ["nat"] }',
+            "'nat' is in 'include_tags' too",
+        ),
+        (CAMPAIGN + 'vantage_points = { anchors = "yes" }', "input should be 'in', 'out' or 'only'"),
+        (CAMPAIGN + "vantage_points = { most_per_asn = 0 }", "'vantage_points.most_per_asn': at least 1"),
+        (CAMPAIGN + "vantage_points = { most_per_country = -1 }", "'vantage_points.most_per_country': at least 1"),
+        (CAMPAIGN + "vantage_points = { leave_out = {} }", "'vantage_points.leave_out': name the 'run'"),
+        (CAMPAIGN + 'vantage_points = { leave_out = { run = "x", verdicts = [] } }', "leave_out.verdicts': is empty"),
+        (CAMPAIGN + 'vantage_points = { leave_out = { run = "x", verdicts = ["bad"] } }', "leave_out.verdicts.1'"),
+        (
+            CAMPAIGN + 'vantage_points = { same_as = "x", count = 20 }',
+            "'vantage_points.count': 'same_as' takes the very",
+        ),
+        (CAMPAIGN + 'vantage_points = { same_as = "x", ids = [1] }', "'vantage_points.ids': 'same_as' takes the very"),
+        (CAMPAIGN + 'vantage_points = { same_as = "x", spread = true }', "'vantage_points.spread': 'same_as' takes"),
+        (CAMPAIGN + "vantage_points = { asked = { v4 = [1] } }", "is filled in where 'same_as' names a run"),
+        (CAMPAIGN + "budget = { credits = -1 }", "'budget.credits': -1 is less than nothing"),
+        (CAMPAIGN + "limits = { results_per_day = 0 }", "'limits.results_per_day': at least 1"),
+        (CAMPAIGN + "limits = { result_per_day = 5 }", "did you mean 'results_per_day'?"),
     ],
 )
 def test_a_bad_campaign_file_is_one_line_that_names_the_file_and_the_key(
@@ -212,6 +283,59 @@ def test_a_campaign_survives_being_frozen_into_a_run() -> None:
     for file in (ROOT / "campaigns").glob("*.toml"):
         campaign = load_campaign(file)
         assert campaign_from(json.loads(json.dumps(campaign_table(campaign))), file) == campaign
+
+
+EVERYTHING = """
+reuse = [10301, "ping"]
+queries = [{ kind = "dns", protocol = "TCP" }, { kind = "traceroute", protocol = "UDP", packets = 1 }]
+[vantage_points]
+count = 7
+area = "South-East"
+regions = ["eu27", "apnic"]
+countries = ["DE"]
+asns = [3333]
+prefixes = ["193.0.0.0/21", "2001:67c::/32"]
+ids = [6019]
+measurements = [1000001]
+include_tags = ["home"]
+anchors = "out"
+unstable = false
+every_family = true
+most_per_asn = 1
+most_per_country = 2
+spread = true
+leave_out = { run = "before", verdicts = ["mislocated"], ids = [5] }
+[limits]
+results_per_day = 200_000
+[budget]
+credits = 0
+"""
+AROUND = """
+[schedule]
+interval_s = 300
+change_at = 2026-11-21T19:00:00
+before_s = 7200
+settle_s = 900
+"""
+
+
+@pytest.mark.parametrize("text", [EVERYTHING, AROUND, 'vantage_points = { same_as = "before" }'])
+def test_a_campaign_with_everything_survives_being_frozen_into_a_run(tmp_path: Path, text: str) -> None:
+    campaign = load_campaign(write(tmp_path, CAMPAIGN + text))
+    assert campaign_from(json.loads(json.dumps(campaign_table(campaign))), tmp_path) == campaign
+
+
+def test_whom_a_run_asked_is_frozen_with_the_campaign_that_asks_them_again(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, CAMPAIGN + 'vantage_points = { same_as = "before" }'))
+    same = VantagePoints(same_as="results/x/before", asked=Asked(v4=(1, 2, 3), v6=(2,)))
+    resolved = replace(campaign, vantage_points=same)
+    assert campaign_from(json.loads(json.dumps(campaign_table(resolved))), tmp_path) == resolved
+
+
+def test_the_time_of_a_change_without_a_zone_is_utc(tmp_path: Path) -> None:
+    schedule = load_campaign(write(tmp_path, CAMPAIGN + AROUND)).schedule
+    assert schedule.change_at == datetime(2026, 11, 21, 19, tzinfo=UTC)
+    assert (schedule.before_s, schedule.after_s, schedule.settle_s) == (7200, 3600, 900)
 
 
 def test_a_campaign_asks_dns_and_ping_unless_told(tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def test_an_example_campaign_runs_from_plan_to_catchments(file: Path, tmp_path: 
         assert target["distance_vantage_points"] > 0
     asked = run.accepted
     assert asked is not None
-    assert len(asked.measurements) == len(campaign.reuse or campaign.queries) * (1 if campaign.reuse else len(targets))
+    assert len(asked.measurements) == len(campaign.reuse or campaign.queries) * len(targets)
 
 
 def test_there_is_a_campaign_for_each_who_comes() -> None:
     names = {file.stem for file in FILES}
-    assert names == {"b-root", "cloudflare-ns", "k-root", "own-service", "sandbox"}
+    assert names == {"b-root", "cloudflare-ns", "k-root", "own-service", "route-change", "sandbox"}

@@ -7,6 +7,7 @@
 from catchment.campaign.campaign_files import campaign_from, campaign_table, load_campaign
 from catchment.campaign.plans import (
     Anchors,
+    Asked,
     Budget,
     Campaign,
     CampaignTarget,
@@ -40,6 +41,7 @@ from catchment.campaign.tables import check, plain, read_toml
 __all__ = [
     "SAME_NAME_KM",
     "Anchors",
+    "Asked",
     "Budget",
     "Campaign",
     "CampaignTarget",

@@ -40,11 +40,14 @@ class Anchors(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveOut:
-    """Vantage points that an earlier run (a name or a path) gave one of these verdicts: none of them is asked."""
+    """Vantage points that an earlier run (a name or a path) gave one of these verdicts: none of them is asked.
+
+    Nor is any of `ids`; when a campaign begins, those that its run names are put there.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
-    run: str
+    run: str | None = None
     verdicts: tuple[Verdict, ...] = (
         Verdict.MISLOCATED,
         Verdict.IMPOSSIBLE_RTT,
@@ -52,6 +55,17 @@ class LeaveOut:
         Verdict.INTERCEPTED_ERROR,
         Verdict.INTERCEPTED_EMPTY,
     )
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whom a run asked, over IPv4 and over IPv6."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    v4: tuple[int, ...] = ()
+    v6: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +74,10 @@ class VantagePoints:
 
     The sources add up: regions, countries, asns, prefixes, ids, those of other `measurements`; without any of them,
     `area` counts (WW, a part of the world such as North-Central, or a continent). `same_as` takes the very ones of a
-    run, by its name or path, and nothing else. What follows narrows the choice: tags; anchors; `unstable` ones or none;
-    `every_family` takes only those that work in each address family of the targets, so that the families can be held
-    against each other; at most so many of an AS and of a country; `spread` evens them out over the map.
+    run, by its name or path, and nothing else; when a campaign begins, they are put into `asked`. What follows narrows
+    the choice: tags; anchors; `unstable` ones or none; `every_family` takes only those that work in each address family
+    of the targets, so that the families can be held against each other; at most so many of an AS and of a country;
+    `spread` evens them out over the map.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -77,6 +92,7 @@ class VantagePoints:
     ids: tuple[int, ...] = ()
     measurements: tuple[int, ...] = ()
     same_as: str | None = None
+    asked: Asked | None = None
     include_tags: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
     anchors: Anchors = Anchors.IN

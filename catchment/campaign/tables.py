@@ -33,8 +33,24 @@ def check(form: type[Checked], table: dict[str, Any], path: Path) -> Checked:
     except ValidationError as error:
         # A misspelt key shows up twice, as unknown and as missing: the unknown one is what the user wrote.
         first = min(error.errors(), key=lambda found: found["type"] != "unexpected_keyword_argument")
-        raise InvalidFile(f"{path}: {_complaint(form, first['loc'], first['type'], first['msg'])}") from error
+        where, message = first["loc"], first["msg"]
+        if not isinstance(first["input"], dict) and _at(table, where[:-1]) is first["input"]:
+            # What may be of several forms is complained about once for each, under the form's name.
+            where = where[:-1]
+            forms = [found["msg"] for found in error.errors() if found["loc"][:-1] == where]
+            message = "; or ".join(each[0].lower() + each[1:] for each in forms)
+        raise InvalidFile(f"{path}: {_complaint(form, where, first['type'], message)}") from error
     return checked
+
+
+def _at(table: Any, where: tuple[str | int, ...]) -> Any:
+    """Return what stands at `where` in a table that was read; None where nothing does."""
+    for part in where:
+        try:
+            table = table[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return table
 
 
 @cache

@@ -2,29 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, harmless, table
-
-_NOT_EVERYWHERE = 6  # the address family that does not work at every vantage point
+from catchment.terminal.cells import add_row, harmless, many, table
 
 
 def show_plan(plan: Numbers) -> RenderableType:
     """Lay out what a campaign will ask for and cost, and which limits it keeps."""
-    asked = table("Measurement", "Target", ">Results", ">Credits")
-    for one in plan["measurements"]:
-        new = " ".join(filter(None, (one["kind"], one["query"])))
-        name = new if one["id"] is None else f"{one['id']} (reused)"
-        most = "at most " if one["af"] == _NOT_EVERYWHERE and one["results"] else ""
-        add_row(asked, name, one["target"] or "", most + _count(one["results"]), most + _count(one["credits"]))
+    asked = table("Measurement", "Target", ">Vantage points", ">Results", ">Credits")
+    for name, parts in _alike(plan["measurements"]):
+        one = parts[0]
+        most = "at most " if one["at_most"] else ""
+        numbers = [_sum(parts, key) for key in ("probes", "results", "credits")]
+        add_row(asked, name, one["target"] or "", *(most + _count(number) for number in numbers))
     limits = table("Limit", ">Of this campaign", ">Allowed", "")
     for limit in plan["limits"]:
         verdict = Text("ok", style="green") if limit["ok"] else Text("too much", style="bold red")
+        if limit["ok"] and limit["note"]:
+            verdict.append(f"  {limit['note']}", style="dim")
+        elif limit["over"] is not None:
+            verdict.append(f" by {_count(limit['over'])}")
         add_row(limits, limit["name"], _count(limit["value"]), _count(limit["limit"]), verdict)
-    head = Text(f"{harmless(plan['campaign'])} on {plan['platform']}: {harmless(plan['summary'])}", style="bold")
-    return Group(head, "", asked, "", limits)
+    head = [Text(f"{harmless(plan['campaign'])} on {plan['platform']}: {harmless(plan['summary'])}", style="bold")]
+    if plan["schedule"]:
+        head.append(Text(_schedule(plan["schedule"], plan["rounds"]), style="dim"))
+    shown: list[RenderableType] = [*head, "", asked, "", limits]
+    exceeded = [limit for limit in plan["limits"] if not limit["ok"]]
+    if exceeded:
+        shown += ["", Text("Any one of these would keep the limit:", style="dim")]
+        shown += [Text(f"{limit['name']}: {limit['advice']}") for limit in exceeded]
+    return Group(*shown)
+
+
+def _alike(measurements: Sequence[Numbers]) -> list[tuple[str, list[Numbers]]]:
+    """Return the measurements by what they ask of whom: those that differ in their vantage points alone are one."""
+    groups: dict[tuple[str, str | None], list[Numbers]] = {}
+    for one in measurements:
+        packets = one["packets"] and many(one["packets"], "packet")
+        new = " ".join(filter(None, (one["kind"], one["query"], one["protocol"], packets)))
+        name = new if one["id"] is None else f"{one['id']} (reused)"
+        groups.setdefault((name, one["target"]), []).append(one)
+    return [
+        (name if len(parts) == 1 else f"{name}, in {len(parts)} parts", parts) for (name, _), parts in groups.items()
+    ]
+
+
+def _sum(parts: Sequence[Numbers], key: str) -> int | None:
+    values = [one[key] for one in parts]
+    return None if None in values else sum(values)
+
+
+def _schedule(schedule: Numbers, rounds: int | None) -> str:
+    if schedule["interval_s"] is None:
+        return "each is asked once" + (f", at {schedule['from']}" if schedule["from"] else "")
+    told = f"{'rounds' if rounds is None else many(rounds, 'round')}, one every {schedule['interval_s']} s"
+    told += f", from {schedule['from']}" if schedule["from"] else ", from the start of the run"
+    told += f" to {schedule['to']}" if schedule["to"] else ""
+    return told + (f", around the change at {schedule['change_at']}" if schedule["change_at"] else "")
 
 
 def show_next(found: Numbers) -> RenderableType:
@@ -47,6 +85,7 @@ def show_served(served: Numbers) -> RenderableType:
         ),
         Text(f"Its time runs {served['speed']:g} times as fast as ours. To point catchment at it:"),
         *(Text(f"  {harmless(line)}") for line in lines),
+        Text(f"Results are pushed as they arrive at wss://{harmless(served['stream_server'])}/stream/."),
     )
 
 

@@ -8,79 +8,197 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, VantagePoints, load_campaign
 from catchment.errors import InvalidFile, UnknownName
-from catchment.metrics import Numbers
+from catchment.metrics import Numbers, iso_time
 from catchment.model import Service, Target
-from catchment.platforms.atlas.costs import Plan, estimate
+from catchment.platforms.atlas.costs import rounds, times
+from catchment.platforms.atlas.limits import COUNT, INTERVAL, QUERIES, TARGETS, Plan, Wish, estimate
+from catchment.platforms.atlas.reusing import expand
+from catchment.platforms.atlas.scheduling import START_AFTER_S
+from catchment.platforms.atlas.selecting import Probe, asked, is_named, pick
 from catchment.platforms.connecting import simulate
 from catchment.services import find_service
+from catchment.workflow.earlier import resolve
+
+_IDS = "vantage_points.ids"
+_NOT_EVERYWHERE = 6  # the address family that does not work at every vantage point
 
 
-def plan_campaign(file: Path, *, now: float | None = None) -> Numbers:
+def plan_campaign(file: Path, root: Path | None = None, *, now: float | None = None) -> Numbers:
     """Return what a run of a campaign would ask for and cost, as `plan --json` prints it. Needs no key, no network.
 
-    Raises CatchmentError where a run could not even begin.
+    Earlier runs that the campaign names are sought below `root`. `exact` tells whether the number of vantage points is
+    known, as in the sandbox and with `same_as`; else it is the most there can be. Raises CatchmentError where a run
+    could not even begin.
     """
-    campaign, services, targets = load_plan(file)
-    if campaign.platform is PlatformName.SANDBOX:
-        simulate(campaign.sandbox, services, targets)
+    campaign, services, targets = load_plan(file, store.results_root(root))
     now = time.time() if now is None else now
-    if campaign.schedule.start is not None and not campaign.reuse and campaign.schedule.start.timestamp() < now:
-        raise InvalidFile(f"{file}: key 'schedule.start': {campaign.schedule.start} is past: choose a time to come")
-    probes = 0 if campaign.reuse else _most_probes(campaign)
-    plan = asdict(estimate_plan(campaign, targets, probes, now))
-    summary = _summary(plan)
+    _check_times(campaign, file, now)
+    probes, is_exact = _probes(campaign, services, targets, now)
+    # Who is asked over IPv4 may have no IPv6, if the campaign does not say that they all have.
+    is_open = not is_exact and not (campaign.vantage_points and campaign.vantage_points.every_family)
+    plan = estimate_plan(campaign, targets, {} if campaign.reuse else probes, now)
+    stated: Numbers = asdict(plan) | {
+        "limits": [{**asdict(limit), "advice": None if limit.ok else advice([asdict(limit)])} for limit in plan.limits],
+        "measurements": [
+            {"id": None, "at_most": is_open and one.af == _NOT_EVERYWHERE, **asdict(one)} for one in plan.measurements
+        ],
+        "summary": _summary(plan, is_open=is_open),
+    }
     if campaign.reuse:
-        nothing = dict.fromkeys(("kind", "target", "af", "query", "probes", "results"))
-        free = {"credits": 0, "results_per_day": 0, "credits_per_day": 0}
-        plan["measurements"] = [{"id": number, **nothing, **free} for number in campaign.reuse]
-        summary = "reads what runs already: no key, no credits"
-    else:
-        plan["measurements"] = [{"id": None, **measurement} for measurement in plan["measurements"]]
-    return {"campaign": campaign.name, "platform": campaign.platform.value, **plan, "summary": summary}
+        nothing: Numbers = dict.fromkeys(("kind", "target", "af", "query", "protocol", "packets", "probes", "results"))
+        free = {"at_most": False, "credits": 0, "results_per_day": 0, "credits_per_day": 0}
+        reused = expand(campaign, targets, services)
+        stated["measurements"] = [{"id": number, **nothing, **free} for number in reused]
+        stated["summary"] = "reads what runs already: no key, no credits"
+    return {
+        "campaign": campaign.name,
+        "platform": campaign.platform.value,
+        "exact": is_exact,
+        "schedule": {} if campaign.reuse else _schedule(campaign, now),
+        **stated,
+    }
 
 
 def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | Mapping[int, int], now: float) -> Plan:
     """Return what a campaign asks of so many vantage points (or so many for each address family), and its limits."""
-    return estimate(
-        targets,
-        campaign.queries,
-        campaign.schedule,
-        budget=campaign.budget,
-        limits=campaign.limits,
-        probes=probes,
-        now=now,
+    plan = estimate(
+        Wish(
+            targets=targets,
+            queries=campaign.queries,
+            schedule=campaign.schedule,
+            budget=campaign.budget,
+            limits=campaign.limits,
+            probes=probes if isinstance(probes, Mapping) else {target.af: probes for target in targets},
+            earliest=now + START_AFTER_S,
+        )
     )
+    limits = (replace(limit, remedies=_possible(limit.remedies, campaign.vantage_points)) for limit in plan.limits)
+    return replace(plan, limits=tuple(limits))
 
 
 def check_limits(limits: Sequence[Numbers]) -> None:
     """Raise InvalidFile where a limit or the campaign's own budget is exceeded, by how much and what to lower."""
-    for limit in limits:
-        if not limit["ok"]:
-            much = "without end" if limit["value"] is None else f"{limit['value']:,.0f}"
-            raise InvalidFile(
-                f"the campaign comes to {much} {limit['name']}, of which {limit['limit']:,} are allowed: lower the "
-                "count of vantage points, the queries or the schedule, or raise the budget; nothing was asked for"
-            )
+    exceeded = [limit for limit in limits if not limit["ok"]]
+    if exceeded:
+        told = ", and to ".join(map(_excess, exceeded))
+        raise InvalidFile(f"the campaign comes to {told}: {advice(exceeded)}; nothing was asked for")
 
 
-def _most_probes(campaign: Campaign) -> int:
+def advice(exceeded: Sequence[Numbers]) -> str:
+    """Return what to lower or raise, any one of them, so that all these limits are kept."""
+    keys = [key for key in exceeded[0]["remedies"] if all(key in limit["remedies"] for limit in exceeded)]
+    ways = []
+    for key in keys:
+        values = [limit["remedies"][key] for limit in exceeded]
+        if key == INTERVAL:
+            ways.append(f"raise {key} to {max(values)}")
+        elif key in {_IDS, QUERIES, TARGETS}:
+            ways.append(f"name only {min(values)} of the {key}")
+        else:
+            ways.append(f"lower {key} to {min(values)}")
+    if not ways:
+        ways = ["ask fewer targets or queries, of fewer vantage points, or less often"]
+    own = [limit["key"] for limit in exceeded if limit["key"].startswith("budget.")]
+    granted = [limit["key"] for limit in exceeded if limit["key"] not in own]
+    if own:
+        ways.append(f"raise {' and '.join(own)}")
+    if granted:
+        ways.append(f"raise {' and '.join(granted)} where RIPE Atlas grants you more")
+    return ", or ".join(ways) if not (own and granted) else f"{', or '.join(ways[:-1])}, and {ways[-1]}"
+
+
+def _excess(limit: Numbers) -> str:
+    if limit["value"] is None:
+        return f"{limit['name']} without end, of which {limit['limit']:,} are allowed"
+    return f"{limit['value']:,} {limit['name']}, {limit['over']:,} more than the {limit['limit']:,} allowed"
+
+
+def _possible(remedies: Mapping[str, int], wanted: VantagePoints | None) -> dict[str, int]:
+    """Return the remedies that this campaign has: `count` says nothing of vantage points that are named one by one."""
+    wanted = wanted or VantagePoints()
+    if wanted.same_as is None and not wanted.ids:
+        return dict(remedies)
+    found = {key: to for key, to in remedies.items() if key != COUNT}
+    if COUNT in remedies and wanted.ids:
+        fewest = len(set(wanted.ids))
+        found = {(_IDS if remedies[COUNT] < fewest else COUNT): remedies[COUNT], **found}
+    return found
+
+
+def _probes(
+    campaign: Campaign, services: Sequence[Service], targets: Sequence[Target], now: float
+) -> tuple[dict[int, int], bool]:
+    """Return how many vantage points there are for each address family at most, and whether it is just as many."""
     wanted = campaign.vantage_points or VantagePoints()
-    only_ids = wanted.ids and not wanted.countries and not wanted.asns
-    return len(wanted.ids) if only_ids else max(wanted.count, len(wanted.ids))
+    families = {target.af for target in targets}
+    there = None
+    if campaign.platform is PlatformName.SANDBOX:
+        from catchment.platforms.sandbox.api.probes import Probes  # noqa: PLC0415  (only the sandbox needs it)
+
+        internet = simulate(campaign.sandbox, services, targets)
+        there = list(Probes(internet.topology, now).objects.values())
+    if wanted.asked is not None:
+        everybody = {*wanted.asked.v4, *wanted.asked.v6}
+        same: list[Probe] = [{"id": number} for number in everybody]
+        before = {af: len(asked(same, af, wanted)) for af in families}
+        return {af: number or len(everybody) for af, number in before.items()}, all(before.values())
+    if there is not None and not wanted.measurements:
+        probes = pick(there, wanted, families, seed=wanted.seed).probes
+        return {af: len(asked(probes, af, wanted)) for af in families}, True
+    ids = len(set(wanted.ids))
+    most = ids if ids and not is_named(replace(wanted, ids=())) else max(wanted.count, ids)
+    return dict.fromkeys(families, most), False
 
 
-def _summary(plan: Numbers) -> str:
-    told = f"{plan['results']:,} results, {plan['credits']:,} credits"
-    if any(measurement["af"] == 6 for measurement in plan["measurements"]):
+def _check_times(campaign: Campaign, file: Path, now: float) -> None:
+    schedule = campaign.schedule
+    if campaign.reuse:
+        return
+    start, _ = times(schedule, now + START_AFTER_S)
+    if schedule.change_at is not None and start < now:
+        raise InvalidFile(
+            f"{file}: key 'schedule.change_at': to measure {schedule.before_s} s before {schedule.change_at} it is too "
+            "late: choose a later time, or a shorter 'before_s'"
+        )
+    if schedule.start is not None and start < now:
+        raise InvalidFile(f"{file}: key 'schedule.start': {schedule.start} is past: choose a time to come")
+    if rounds(schedule, now + START_AFTER_S) == 0:
+        raise InvalidFile(
+            f"{file}: key 'schedule.stop': there is no time for one whole round of {schedule.interval_s} s: end later"
+        )
+
+
+def _schedule(campaign: Campaign, now: float) -> Numbers:
+    schedule = campaign.schedule
+    start, stop = times(schedule, now + START_AFTER_S)
+    is_told = schedule.start is not None or schedule.change_at is not None
+    changed = schedule.change_at
+    return {
+        "interval_s": schedule.interval_s,
+        "from": iso_time(start) if is_told else None,
+        "change_at": None if changed is None else iso_time(changed.timestamp()),
+        "to": iso_time(stop) if is_told or schedule.stop is not None else None,
+    }
+
+
+def _summary(plan: Plan, *, is_open: bool) -> str:
+    told = f"{plan.results:,} results, {plan.credits:,} credits"
+    if is_open and any(measurement.af == _NOT_EVERYWHERE for measurement in plan.measurements):
         told = f"at most {told} (not every vantage point has IPv6)"
-    return f"{plan['probes']:,} vantage points, {told}"
+    return f"{plan.probes:,} vantage points, {told}"
 
 
-def load_plan(file: Path) -> tuple[Campaign, list[Service], list[Target]]:
-    """Read a campaign; return it with its targets resolved, its services and its targets. Raises CatchmentError."""
+def load_plan(file: Path, root: Path | None = None) -> tuple[Campaign, list[Service], list[Target]]:
+    """Read a campaign; return it with its targets resolved, its services and its targets. Raises CatchmentError.
+
+    Given the `root` of stored runs, the vantage points that it takes over from earlier ones are looked up as well.
+    """
     campaign = load_campaign(file)
+    if root is not None:
+        campaign = resolve(campaign, root, file)
     found = [(wanted, find_service(wanted.service)) for wanted in campaign.targets]
     targets = [Target(service=service.name, address=_address(wanted, service, file)) for wanted, service in found]
     resolved = tuple(
