@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from catchment.assign.hop_names import HopNames
+from catchment.assign.hop_names import HopNameReader
 from catchment.model import Address, Service, Site
 
 NAMES = Path(__file__).parent.parent / "tests" / "data" / "hop_names.csv"
@@ -73,7 +73,7 @@ def _hub_sites() -> Iterator[Site]:
 
 def readings(service: Service, path: Path = NAMES) -> list[Reading]:
     """Return what is read in each name of the list."""
-    names = HopNames(service)
+    names = HopNameReader(service)
     with path.open(newline="", encoding="utf-8") as lines:
         return [
             Reading(
@@ -104,7 +104,7 @@ def main() -> None:
     for reading in read:
         if reading.found != ((reading.meant,) if reading.meant else ()):
             print(f"  {reading.name}: meant {reading.meant}, read {reading.found}")
-    names = HopNames(service)
+    names = HopNameReader(service)
     start = time.perf_counter()
     for _ in range(20):
         for reading in read:

@@ -22,6 +22,7 @@ IMPOSSIBLE_KM_PER_MS = 102.1
 IMPOSSIBLE_SLACK_KM = 100.0
 """How far the places of a vantage point and a site may be wrong together before an answer is called impossible."""
 
+
 MEAN_RADIUS_KM = 6371.0088
 """Of the Earth, for great circles."""
 
@@ -32,6 +33,11 @@ _LEAST_GEODESIC_RATIO = 0.9944
 # Great circles from dot products lose their digits near zero: 1 - 1e-16 is already 0.1 m, so a metre is ample.
 _AMBIGUOUS_SLACK_KM = 0.001
 _CHUNK = 16_384
+
+
+def reach_sql(rtt_ms: str) -> str:
+    """Return the SQL for the farthest that an answer can have come from, in km, given the SQL for its time."""
+    return f"({rtt_ms} * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM})"
 
 
 def on_earth(latitude: float, longitude: float) -> bool:

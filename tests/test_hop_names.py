@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.hop_name_accuracy import hub_service, readings
-from catchment.assign.hop_names import HopNames, sites_in_name
+from catchment.assign.hop_names import HopNameReader, sites_in_name
 from catchment.model import Address, Service, Site
 
 HUBS = hub_service()
-NAMES = HopNames(HUBS)
+NAMES = HopNameReader(HUBS)
 PARTS = "fra fra1 frankfurt frnkge03 de us uk san jose new york 1 ix ae xn--fra é he net com cogentco atlas"
 WORDS = PARTS.split()
 WORDS += ["twelve99", "ip", "link", "b1", "-", "_", "level3", "defra2", "sitE", "0", "İ", "", "\x00", " "]

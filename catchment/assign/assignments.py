@@ -10,7 +10,7 @@ from catchment.assign.distances import find_nearest, measure_distances, table_of
 from catchment.assign.evidence import gather_evidence
 from catchment.assign.feasible import find_feasible
 from catchment.assign.outcomes import Asked, tally_outcomes
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, MEAN_RADIUS_KM
+from catchment.geo import MEAN_RADIUS_KM, reach_sql
 from catchment.model import Service, SiteSet, Target, Window
 from catchment.schemas import ASSIGNMENTS, selected
 
@@ -34,9 +34,9 @@ _CONTRADICTIONS = f"""
     FROM (
         SELECT n.vantage, n.target, n.window_start, n.service, n.site, n.rtt_ms_min, n.rtts_ms, n.ping_ms,
             n.ping_sites, d.distance_km, len(list_filter(n.rtts_ms, lambda rtt_ms:
-                d.distance_km > rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM})) AS too_fast,
+                d.distance_km > {reach_sql("rtt_ms")})) AS too_fast,
             coalesce(n.only_this AND n.rtt_ms_min < 2 * n.ping_ms
-                AND d.distance_km > n.ping_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}, FALSE)
+                AND d.distance_km > {reach_sql("n.ping_ms")}, FALSE)
                 AS ping_too_fast
         FROM named AS n JOIN named_distances AS d USING (vantage, service, site))"""
 
@@ -61,7 +61,7 @@ _MISPLACED = f"""
         ON a.vantage = b.vantage AND a.window_start = b.window_start AND a.target <> b.target
     WHERE 2 * {MEAN_RADIUS_KM} * asin(sqrt(least(1, pow(sin((a.phi - b.phi) / 2), 2)
             + cos(a.phi) * cos(b.phi) * pow(sin((a.lam - b.lam) / 2), 2))))
-        <= (a.within_ms + b.within_ms) * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM}"""
+        <= {reach_sql("(a.within_ms + b.within_ms)")}"""
 
 # Whose place some target contradicts: light has nothing to say of what else they reach.
 _IN_DOUBT = """

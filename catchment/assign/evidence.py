@@ -15,7 +15,7 @@ import duckdb
 from catchment.assign.distances import measure_distances
 from catchment.assign.hop_names import sites_in_name
 from catchment.engine import fill_table
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, arc_km
+from catchment.geo import arc_km, reach_sql
 from catchment.model import Service, Site, Witness
 from catchment.places import town_key
 from catchment.places.exchanges import exchange_at
@@ -63,7 +63,7 @@ _OF_LIGHT = f"""
 _EVIDENCE = f"""
     SELECT s.vantage, s.service, s.target, s.window_start, s.witness, s.site, s.said, s.observations,
         CASE WHEN m.vantage IS NULL
-            THEN d.distance_km <= s.rtt_ms * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM} END AS possible
+            THEN d.distance_km <= {reach_sql("s.rtt_ms")} END AS possible
     FROM said AS s
     LEFT JOIN said_distances AS d USING (vantage, service, site)
     LEFT JOIN places_in_doubt AS m ON m.vantage = s.vantage AND m.window_start = s.window_start"""

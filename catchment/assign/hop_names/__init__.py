@@ -4,6 +4,6 @@
 the service can be found, and that is what makes it precise: a word that is no place of the service is none.
 """
 
-from catchment.assign.hop_names.reading import HopNames, NamedSite, sites_in_name
+from catchment.assign.hop_names.reading import HopNameReader, NamedSite, sites_in_name
 
-__all__ = ["HopNames", "NamedSite", "sites_in_name"]
+__all__ = ["HopNameReader", "NamedSite", "sites_in_name"]

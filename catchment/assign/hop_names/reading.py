@@ -52,11 +52,11 @@ class NamedSite:
 
 
 def sites_in_name(name: str, service: Service) -> tuple[NamedSite, ...]:
-    """Return the sites of the service that the reverse name of a router points to; see HopNames.sites_in."""
+    """Return the sites of the service that the reverse name of a router points to; see HopNameReader.sites_in."""
     return _reader(_Same(service)).sites_in(name)
 
 
-class HopNames:
+class HopNameReader:
     """Reads places in routers' names for one service; built once, it takes some microseconds a name."""
 
     def __init__(self, service: Service) -> None:
@@ -257,8 +257,8 @@ class _Same:
 
 
 @lru_cache(maxsize=16)
-def _reader(same: _Same) -> HopNames:
-    return HopNames(same.service)
+def _reader(same: _Same) -> HopNameReader:
+    return HopNameReader(same.service)
 
 
 def letters_of(town: str) -> str:
