@@ -1,6 +1,7 @@
 """What can go wrong, by who can mend it. Every message is one line and says what to do next."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class _Wish:
@@ -11,6 +12,9 @@ class _Wish:
 
     def set(self) -> None:
         self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
 
     def is_set(self) -> bool:
         return self._is_set
@@ -41,7 +45,11 @@ class PlatformFailed(CatchmentError):
 
 
 class Interrupted(CatchmentError):
-    """The user stopped a run that can be gone on with."""
+    """The user stopped a run that can be gone on with; `run` is its folder, if its measurements go on meanwhile."""
+
+    def __init__(self, message: str, run: Path | None = None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 def hint(name: str, known: Sequence[str], otherwise: str, *, cutoff: float = 0.6) -> str:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Schedule
-from catchment.errors import PlatformFailed, UnknownName
-from catchment.model import Kind, Target, Window
+from catchment.errors import PlatformFailed
+from catchment.model import Kind, Target
+from catchment.platforms.atlas.adopting import find_part, find_run
 from catchment.platforms.atlas.client import PlatformUnsure, Refused
 from catchment.platforms.atlas.measurements import Measurement
-from catchment.platforms.atlas.reusing import reuse
-from catchment.platforms.atlas.scheduling import adopt, definition, schedule
-from catchment.services import bundled_service
+from catchment.platforms.atlas.scheduling import Standing, definition, schedule
 from tests.atlas_server import Answer, Bench, Fault, Request, Script, error, ok, probe
 
 NOW = 1_700_000_000.0
@@ -52,26 +51,47 @@ class Api:
                 known = {"id": number, "target_ip": given["target"], "is_oneoff": request.body["is_oneoff"]}
                 self.accepted[number] = given | times | known
             return Answer(status=201, body={"measurements": ids})
-        if request.path == "/api/v2/measurements/":
-            found = [{"id": number} for number, one in self.accepted.items() if request.params["tags"] in one["tags"]]
+        if request.path in {"/api/v2/measurements/", "/api/v2/measurements/my/"}:
+            tag, words = request.params.get("tags"), request.params.get("description__contains")
+            found = [
+                {"id": number}
+                for number, one in self.accepted.items()
+                if (tag is None or tag in one["tags"]) and (words is None or words in one["description"])
+            ]
             return ok({"count": len(found), "next": None, "results": found})
         number = int(request.path.split("/")[-2])
         return ok(self.accepted[number]) if number in self.accepted else error(404, "Not found.")
 
 
 def ask(bench: Bench, script: Script, probes: list[dict[str, Any]], **options: Any) -> list[Measurement]:
+    passed = Passed()
     given: dict[str, Any] = {
         "campaign": campaign(),
         "targets": [FOUR],
         "run_tag": "catchment-1a2b",
-        "now": NOW,
+        "clock": passed.now,
+        "sleep": passed.sleep,
         "record": lambda _: None,
     } | options
     with bench.atlas(script) as (atlas, server):
         try:
-            return schedule(atlas, probes=probes, **given)
+            return list(schedule(atlas, probes=probes, **given))
         finally:
             posts.extend(request for request in server.requests if request.method == "POST")
+
+
+class Passed:
+    """A clock that goes on only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.slept_s = 0.0
+
+    def now(self) -> float:
+        return NOW + self.slept_s
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.slept_s += seconds
 
 
 posts: list[Request] = []
@@ -121,31 +141,32 @@ def test_more_than_a_thousand_probes_are_asked_in_several_posts_that_start_toget
         bench,
         Api(),
         [probe(number) for number in range(1, 2002)],
-        record=lambda accepted: recorded.append([one.id for one in accepted]),
+        record=lambda standing: recorded.append([one.id for one in standing.measurements]),
     )
     assert [post.body["probes"][0]["requested"] for post in posts] == [1000, 1000, 1]
     assert {post.body["start_time"] for post in posts} == {NOW + 60}
     assert [one.part for one in measurements] == ["v4-1", "v4-1", "v4-2", "v4-2", "v4-3", "v4-3"]
     ids = [one.id for one in measurements]
-    assert recorded == [ids[:2], ids[:4], ids[:6]]
+    assert recorded == [[], ids[:2], ids[:2], ids[:4], ids[:4], ids]  # before each POST, and after it
 
 
 def test_what_was_accepted_is_recorded_before_a_later_post_fails(bench: Bench) -> None:
     api, answered = Api(), [0]
-    recorded: list[list[Measurement]] = []
+    recorded: list[Standing] = []
 
     def script(request: Request) -> Answer | Fault:
         answered[0] += 1
         return api(request) if answered[0] == 1 else Fault.RESET
 
-    with pytest.raises(PlatformUnsure, match="catchment-1a2b"):
+    with pytest.raises(PlatformFailed, match="the connection broke off"):
         ask(bench, script, [probe(number) for number in range(1, 1002)], record=recorded.append)
-    assert [[one.id for one in accepted] for accepted in recorded] == [[1_000_001, 1_000_002]]
+    assert [one.id for one in recorded[-1].measurements] == [1_000_001, 1_000_002]
+    assert recorded[-1].unsure == {"v4-2": NOW}
     assert len(posts) == 2
 
 
-def test_a_refusal_leaves_nothing_recorded(bench: Bench) -> None:
-    recorded: list[Any] = []
+def test_after_a_refusal_nothing_is_unsure(bench: Bench) -> None:
+    recorded: list[Standing] = []
     with pytest.raises(Refused, match="higher than your maximum daily results limit"):
         ask(
             bench,
@@ -153,7 +174,7 @@ def test_a_refusal_leaves_nothing_recorded(bench: Bench) -> None:
             [probe(1)],
             record=recorded.append,
         )
-    assert recorded == []
+    assert recorded[-1] == Standing()
 
 
 def test_a_schedule_has_interval_start_and_stop(bench: Bench) -> None:
@@ -169,7 +190,7 @@ def test_a_schedule_has_interval_start_and_stop(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("start", "stop", "said"),
-    [(NOW - 1, None, "would start at 2023-11-14T22:13:19Z"), (None, NOW + 30, "would stop at 2023-11-14T22:13:50Z")],
+    [(NOW - 1, None, "would start at 2023-11-14T22:13:19Z, which is past"), (None, NOW + 30, "no whole round is left")],
 )
 def test_a_schedule_that_is_over_is_refused(bench: Bench, start: float | None, stop: float | None, said: str) -> None:
     begin, end = (None if at is None else datetime.fromtimestamp(at, UTC) for at in (start, stop))
@@ -188,7 +209,7 @@ def test_definitions_hold_what_identifies_a_site_and_what_finds_them_again() -> 
         "type": "dns",
         "af": 4,
         "target": "193.0.14.129",
-        "description": "catchment before-move: dns id.server of k-root (run-1-v4-1)",
+        "description": "run-1-v4-1 before-move: dns id.server of k-root",
         "tags": ["catchment", "run-1", "run-1-v4-1"],
         "resolve_on_probe": False,
         "query_class": "CHAOS",
@@ -216,112 +237,141 @@ def test_what_an_earlier_process_posted_is_found_again_and_not_posted_twice(benc
     api, probes = Api(), [probe(number) for number in range(1, 1002)]
     before = ask(bench, api, probes)
     api.accepted = {number: one for number, one in api.accepted.items() if number <= 1_000_002}
-    api.accepted[1_000_009] = BUILT_IN | {"tags": ["catchment", "somebody-else"]}
-    with bench.atlas(api) as (atlas, _):
-        known = adopt(atlas, "catchment-1a2b", sleep=bench.slept.append)
-    assert bench.slept == [120]
+    api.accepted[1_000_009] = BUILT_IN | {"tags": ["catchment", "somebody-else"], "description": "other"}
     posts.clear()
-    recorded: list[list[Measurement]] = []
-    after = ask(bench, api, probes, known=known, record=recorded.append)
+    recorded: list[Standing] = []
+    standing = Standing(unsure={"v4-1": NOW - 10})
+    after = ask(bench, api, probes, standing=standing, record=recorded.append)
     assert [post.body["probes"][0]["value"] for post in posts] == ["1001"]
     assert after[:2] == before[:2]
-    assert recorded[0] == before[:2]
+    assert recorded[0] == Standing(measurements=tuple(before[:2]))
 
 
-def test_a_part_that_is_listed_by_half_is_waited_for(bench: Bench) -> None:
-    known = ask(bench, Api(), [probe(1)])[:1]
+def test_what_is_recorded_is_neither_looked_for_nor_asked_for(bench: Bench) -> None:
+    standing = Standing(measurements=tuple(ask(bench, Api(), [probe(1)])))
     posts.clear()
-    with pytest.raises(PlatformFailed, match="lists 1 of the 2 measurements of part v4-1"):
-        ask(bench, Api(), [probe(1)], known=known)
+    with bench.atlas([]) as (atlas, server):
+        again = schedule(
+            atlas, campaign=campaign(), targets=[FOUR], probes=[probe(1)], run_tag="catchment-1a2b", clock=lambda: NOW,
+            sleep=lambda _: None, record=lambda _: None, standing=standing,
+        )  # fmt: skip
+        assert server.requests == []
+    assert again == standing.measurements
+
+
+def test_that_a_part_is_asked_for_is_recorded_before_the_post(bench: Bench) -> None:
+    recorded: list[Standing] = []
+    (dns, ping) = ask(bench, Api(), [probe(1)], record=recorded.append)
+    assert recorded == [Standing(unsure={"v4-1": NOW}), Standing(measurements=(dns, ping))]
+
+
+class Forgetful(Api):
+    """Accepts the first POSTs, and loses its answers; its lists show what is new after some time."""
+
+    def __init__(self, passed: Passed, *, loses: int, listed_after_s: float, accepts: bool = True) -> None:
+        super().__init__()
+        self.passed = passed
+        self.loses = loses
+        self.accepts = accepts
+        self.listed_after_s = listed_after_s
+        self.shown: list[dict[int, dict[str, Any]]] = []
+        self.posted_at: list[float] = []
+
+    def __call__(self, request: Request) -> Answer | Fault:
+        if request.method == "POST":
+            self.posted_at.append(self.passed.now())
+            if self.loses:
+                self.loses -= 1
+                if self.accepts:
+                    super().__call__(request)
+                return Fault.RESET
+        hidden = self.posted_at and self.passed.now() < self.posted_at[-1] + self.listed_after_s
+        if hidden and request.path in {"/api/v2/measurements/", "/api/v2/measurements/my/"}:
+            return ok({"count": 0, "next": None, "results": []})
+        return super().__call__(request)
+
+
+@pytest.mark.parametrize("listed_after_s", [0, 30, 299])
+def test_an_answer_that_got_lost_is_looked_for_and_nothing_is_asked_twice(bench: Bench, listed_after_s: float) -> None:
+    passed, said = Passed(), list[str]()
+    api = Forgetful(passed, loses=1, listed_after_s=listed_after_s)
+    found = ask(bench, api, [probe(1)], clock=passed.now, sleep=passed.sleep, say=said.append)
+    assert [one.id for one in found] == sorted(api.accepted) == [1_000_001, 1_000_002]
+    assert len(posts) == 1
+    assert listed_after_s <= passed.slept_s <= 300
+    (line,) = said
+    assert "looking for them" in line
+
+
+def test_a_post_that_never_arrived_is_sent_again_once_lists_would_show_it(bench: Bench) -> None:
+    passed = Passed()
+    api = Forgetful(passed, loses=1, listed_after_s=0, accepts=False)
+    found = ask(bench, api, [probe(1)], clock=passed.now, sleep=passed.sleep)
+    assert [one.id for one in found] == sorted(api.accepted) == [1_000_001, 1_000_002]
+    assert api.posted_at == [NOW, NOW + 300]
+    assert {one.start for one in found} == {NOW + 360}
+
+
+def test_an_answer_that_is_lost_each_time_is_given_up_and_stays_unsure(bench: Bench) -> None:
+    passed, recorded = Passed(), list[Standing]()
+    api = Forgetful(passed, loses=9, listed_after_s=0, accepts=False)
+    with pytest.raises(PlatformUnsure):
+        ask(bench, api, [probe(1)], clock=passed.now, sleep=passed.sleep, record=recorded.append)
+    assert len(posts) == 3
+    assert recorded[-1] == Standing(unsure={"v4-1": api.posted_at[-1]})
+
+
+@pytest.mark.parametrize("kept", [1, 3], ids=["half", "too many"])
+def test_a_part_that_is_listed_by_half_or_doubled_is_not_posted_again(bench: Bench, kept: int) -> None:
+    api = Api()
+    ask(bench, api, [probe(1)])
+    for number in range(4):
+        api.accepted[1_000_001 + number] = dict(api.accepted[1_000_001 + number % 2], id=1_000_001 + number)
+    api.accepted = {number: one for number, one in api.accepted.items() if number < 1_000_001 + kept}
+    posts.clear()
+    with pytest.raises(PlatformFailed, match=f"lists {kept} of the 2 measurements of part v4-1"):
+        ask(bench, api, [probe(1)], standing=Standing(unsure={"v4-1": NOW}))
     assert posts == []
 
 
-def reused(bench: Bench, *described: dict[str, Any], window: Window | None = None) -> list[Measurement]:
-    api = Api()
-    api.accepted = {one["id"]: one for one in described}
-    plan = campaign(reuse=tuple(one["id"] for one in described))
-    with bench.atlas(api, key=None) as (atlas, _):
-        return reuse(atlas, plan, [SIX, FOUR], window or Window(start=NOW - 900, end=NOW))
-
-
-def test_a_built_in_measurement_is_reused_for_a_window(bench: Bench) -> None:
-    assert reused(bench, BUILT_IN) == [
-        Measurement(
-            id=10301,
-            kind=Kind.DNS,
-            target="193.0.14.129",
-            af=4,
-            query="hostname.bind",
-            nsid=False,
-            probes=None,
-            start=NOW - 900,
-            stop=NOW,
-            interval_s=240,
-            reused=True,
+def test_what_was_asked_for_long_ago_needs_one_look_only(bench: Bench) -> None:
+    with bench.atlas(Api()) as (atlas, server):
+        found = find_part(
+            atlas, "catchment-1a2b", "v4-1", 2, since=NOW - 3600, clock=lambda: NOW, sleep=bench.slept.append
         )
-    ]
+        assert len(server.requests) == 3  # one for each list
+    assert (found, bench.slept) == ([], [])
 
 
-def test_an_address_is_the_same_however_it_is_written(bench: Bench) -> None:
-    ping = {"id": 2001, "type": "ping", "af": 6, "target": "k.root-servers.net", "target_ip": "2001:07FD:0:0::1"}
-    (measurement,) = reused(bench, ping)
-    assert (measurement.kind, measurement.target, measurement.query) == (Kind.PING, "2001:7fd::1", None)
+def test_a_post_that_was_tried_for_minutes_gets_the_whole_time_to_be_listed(bench: Bench) -> None:
+    passed = Passed()
+    with bench.atlas(Api()) as (atlas, _):
+        find_part(atlas, "catchment-1a2b", "v4-1", 2, since=NOW - 600, clock=passed.now, sleep=passed.sleep)
+    assert passed.slept_s == 300
 
 
-@pytest.mark.parametrize("name", ["CHAOS", "CH", "chaos"])
-def test_the_class_is_the_same_however_it_is_written(bench: Bench, name: str) -> None:
-    assert reused(bench, BUILT_IN | {"query_class": name})[0].query == "hostname.bind"
-
-
-def test_a_built_in_that_tells_a_name_only_is_known_from_its_service(bench: Bench) -> None:
+def test_a_key_that_may_not_list_finds_by_tag_and_description(bench: Bench) -> None:
     api = Api()
-    api.accepted = {10301: BUILT_IN | {"target": "k.root-servers.net", "target_ip": None, "resolved_ips": None}}
-    plan, window = campaign(reuse=(10301,)), Window(start=NOW - 900, end=NOW)
-    with bench.atlas(api, key=None) as (atlas, _):
-        with pytest.raises(UnknownName, match=r"asks k\.root-servers\.net, no target"):
-            reuse(atlas, plan, [FOUR], window)
-        (measurement,) = reuse(atlas, plan, [FOUR], window, [bundled_service("k-root")])
-    assert measurement.target == FOUR.address
+    posted = ask(bench, api, [probe(1)])
+
+    def forbid(request: Request) -> Answer | Fault:
+        if request.path == "/api/v2/measurements/my/" or "tags" in request.params:
+            return error(403, "You do not have permission to perform this action.")
+        if request.path == "/api/v2/measurements/":
+            wanted = request.params["description__contains"]
+            found = [{"id": number} for number, one in api.accepted.items() if wanted in one["description"]]
+            return ok({"count": len(found), "next": None, "results": found})
+        described = api.accepted[int(request.path.split("/")[-2])]
+        return ok({**described, "tags": []})
+
+    with bench.atlas(forbid) as (atlas, _):
+        found = find_run(atlas, "catchment-1a2b")
+    assert [(one.id, one.part) for one in found] == [(one.id, "v4-1") for one in posted]
 
 
 def test_an_api_that_heeds_no_tag_is_not_paged_through(bench: Bench) -> None:
-    everything = {"count": 195_000_000, "next": None, "previous": None, "results": [{"id": 1}]}
-    with bench.atlas([ok(everything)]) as (atlas, server):
-        with pytest.raises(PlatformFailed, match="it heeds no tag"):
-            adopt(atlas, "catchment-1a2b", sleep=lambda _: None)
-        assert len(server.requests) == 1
-
-
-def test_nsid_identifies_in_any_class(bench: Bench) -> None:
-    soa = {"query_class": "IN", "query_type": "SOA", "query_argument": ".", "set_nsid_bit": True}
-    (measurement,) = reused(bench, BUILT_IN | soa)
-    assert (measurement.query, measurement.nsid) == (None, True)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"target_ip": "192.0.2.1"}, "measurement 10301 asks 192.0.2.1, no target of this campaign"),
-        ({"query_argument": "version.bind"}, "asks for version.bind, which tells no identity"),
-        ({"query_class": "IN"}, "tells no identity"),
-        ({"type": "sslcert"}, "measurement 10301 is 'sslcert', not dns, ping or traceroute"),
-        ({"type": ["dns"]}, "not dns, ping or traceroute"),
-        ({"af": None}, "not dns, ping or traceroute"),
-        ({"stop_time": NOW - 86_400}, "ended at 2023-11-13T22:13:20Z, before the window"),
-    ],
-)
-def test_a_measurement_that_does_not_fit_is_not_trusted(bench: Bench, change: dict[str, Any], said: str) -> None:
-    with pytest.raises(UnknownName) as failure:
-        reused(bench, BUILT_IN | change)
-    assert said in str(failure.value)
-    assert "\n" not in str(failure.value)
-
-
-def test_a_measurement_that_is_not_there_is_named(bench: Bench) -> None:
-    with bench.atlas(Api()) as (atlas, _), pytest.raises(UnknownName, match="there is no measurement 77"):
-        reuse(atlas, campaign(reuse=(77,)), [FOUR], Window())
-
-
-def test_a_description_that_is_no_measurement_is_refused(bench: Bench) -> None:
-    with bench.atlas([ok(["what?"])]) as (atlas, _), pytest.raises(UnknownName, match="not dns, ping or traceroute"):
-        reuse(atlas, campaign(reuse=(77,)), [FOUR], Window())
+    everything = ok({"count": 195_000_000, "next": "https://elsewhere/", "previous": None, "results": [{"id": 1}]})
+    with bench.atlas([everything, everything, everything]) as (atlas, server):
+        with pytest.raises(PlatformFailed, match="its lists heed neither the tag"):
+            find_run(atlas, "catchment-1a2b")
+        assert len(server.requests) == 3

@@ -170,7 +170,7 @@ FROM_OUTSIDE = {
     "identity", "identities", "second_identity", "second_site", "server", "text", "key", "name", "file", "files",
     "command", "what", "summary", "explanation", "of", "reason", "regex", "targets", "origin", "failure_detail",
     "raw_file", "hop", "rcode", "query", "url", "removed", "addresses_unknown", "environment", "list_date",
-    "corrected", "published", "error",
+    "corrected", "published", "error", "target", "status", "trouble", "next", "notes", "as_of", "runs_out_at",
 }  # fmt: skip
 """What holds a text that may be anybody's; the other texts are from lists of our own."""
 
@@ -202,6 +202,10 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
     case = {"identity": "i", "site": "s", "second_identity": "j", "second_site": "t", "answers": 1}
     shown["targets"][0]["witnesses"] |= {"disagree": 1, "cases": [case]}
     site = {"site": "s", "town": "t", "country": "c", "since": "2026-01-01"}
+    asked: dict[str, Any] = {
+        "id": 1, "kind": "dns", "query": "q", "target": "t", "start": None, "stop": None, "interval_s": None,
+        "reused": False, "asked": 1, "participants": None, "results": None, "status": "s",
+    }  # fmt: skip
     return {
         "show_run": shown,
         "show_run by country": workflow.show(sample["before"], by=Grouping.COUNTRY),
@@ -215,7 +219,7 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
         "show_plan": workflow.plan_campaign(ROOT / "campaigns" / "own-service.toml"),
         "show_files": {"files": ["map.png"]},
         "show_next": {"files": [{"file": "f", "what": "w"}], "next": [{"command": "c", "what": "w"}]},
-        "show_served": {"environment": {"A": "b"}, "server": "s", "speed": 1.0},
+        "show_served": {"environment": {"A": "b"}, "server": "s", "stream_server": "s", "speed": 1.0},
         "show_restored": {"service": "s", "removed": "r", "digest_after": "d"},
         "show_update": {
             **{key: [site] for key in ("added", "reopened", "closed")},
@@ -225,7 +229,22 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
             "corrections_dropped": [{"site": "s", "key": "k", "corrected": "c", "published": "p", "reason": "r"}],
             "addresses_unknown": ["a"],
         },
-    }
+        "show_unfinished": {
+            "run": "r", "stage": "scheduling", "unsure": ["v4-1"], "trouble": "t", "next": "n",
+            "measurements": [asked | {"participants": 1, "results": 1}, asked | {"reused": True, "interval_s": 240}],
+        },
+        "show_run measured": shown | {"measurements": [asked, asked | {"participants": 1, "results": 1}]},
+        "show_stopped": {
+            "run": "r", "notes": ["n"], "next": "n",
+            "measurements": [{"id": 1, "what": "over", "status": "s", "problem": None}],
+        },
+        "show_account": {
+            **dict.fromkeys(("balance", "credits_per_day", "estimated_daily_income", "runs_out_in_s"), 90_000),
+            "estimated_daily_expenditure": None, "server": "s", "as_of": "a", "runs_out_at": "r",
+            "past_day": {"results": 1, "credits": None},
+        },
+        "show_faults": {"faults": [{"name": "f", "about": "a"}]},
+    }  # fmt: skip
 
 
 def test_every_layout_is_tried(layouts: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -11,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ from catchment import store, terminal, workflow
 from catchment.errors import CatchmentError, Interrupted, InvalidFile, InvalidRun, PlatformFailed
 from catchment.model import Grouping, Verdict, Window
 from catchment.platforms import connecting
-from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure
+from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure, Refused, StreamBroken
+from catchment.platforms.atlas.collecting import collect
 from catchment.platforms.sandbox import Sandbox, open_sandbox
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.platforms.topology.elements import Trouble
 from catchment.services import bundled_service
 from catchment.store import Run, Stage
+from catchment.workflow import measuring
 from tests.atlas_server import Answer, Bench, Fault, error, html, serving
 from tests.conftest import ROOT
 
@@ -146,7 +148,8 @@ def test_the_key_is_stored_nowhere(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_a_budget_that_is_too_small_stops_the_run_before_anything_is_asked(tmp_path: Path) -> None:
     with pytest.raises(
-        InvalidFile, match=r"comes to 1,560 credits in the campaign's budget, of which 1,559 are allowed"
+        InvalidFile,
+        match=r"1,560 credits .*, 1 more than the 1,559 allowed: lower vantage_points.count to 59",
     ):
         run(tmp_path, CAMPAIGN + "budget = { credits = 1_559 }\n")
     assert left(tmp_path) == []
@@ -189,7 +192,11 @@ def test_a_campaign_with_a_typo_is_one_line_and_leaves_nothing(tmp_path: Path) -
 def test_a_server_that_misbehaves_is_one_line_and_leaves_nothing(
     tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: Answer | Fault, words: str
 ) -> None:
-    monkeypatch.setattr(connecting, "Atlas", partial(Atlas, timeout_s=(1.0, 0.1)))
+
+    def impatient(*words: Any, **options: Any) -> Atlas:
+        return Atlas(*words, **{**options, "timeout_s": (1.0, 0.1)})
+
+    monkeypatch.setattr(connecting, "Atlas", impatient)
     with serving(bench.authority, lambda _: answer) as server:
         environ = {connecting.SERVER: server.address, connecting.CA_FILE: str(bench.ca_file), "ATLASAUTH": "some-key"}
         (tmp_path / "empty").mkdir()
@@ -199,28 +206,54 @@ def test_a_server_that_misbehaves_is_one_line_and_leaves_nothing(
     assert left(tmp_path / "empty") == []
 
 
-def test_a_lost_answer_to_a_post_keeps_the_run_and_resume_asks_nothing_twice(
+def measurements_at(sandbox: Sandbox, tag: str) -> int:
+    """Return how many measurements of a run the API has."""
+    sandbox.clock.advance(3600)
+    endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file))
+    with Atlas(endpoint, sleep=sandbox.clock.advance) as atlas:
+        count = atlas.get("/measurements/", tags=tag)["count"]
+    assert isinstance(count, int)
+    return count
+
+
+def test_an_answer_that_is_lost_is_found_again_and_the_run_goes_on(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Atlas.create
+    real, said = Atlas.create, list[str]()
 
     def lose(self: Atlas, *words: Any, **options: Any) -> list[int]:
         real(self, *words, **options)
         raise PlatformUnsure("the answer was lost")
 
-    options = toward(sandbox, key="the-right-key")
     monkeypatch.setattr(Atlas, "create", lose)
-    with pytest.raises(PlatformFailed, match=r"the answer was lost; the run is kept: `catchment resume .*` goes on"):
-        run(tmp_path, ON_ATLAS, **options)
-    monkeypatch.setattr(Atlas, "create", real)
+    measured = run(tmp_path, ON_ATLAS, **toward(sandbox, key="the-right-key"), say=said.append)
+    assert any("the answer was lost: looking for them" in line for line in said)
+    assert measured.accepted is not None
+    assert len(measured.accepted.measurements) == measurements_at(sandbox, measured.accepted.tag) == 2
+    assert measured.metrics["targets"][0]["vantage_points"]["assigned"] > 40
+
+
+def test_an_answer_lost_with_the_process_is_found_again_by_resume(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Atlas.create
+
+    def die(self: Atlas, *words: Any, **options: Any) -> list[int]:
+        real(self, *words, **options)
+        raise KeyboardInterrupt
+
+    options = toward(sandbox, key="the-right-key")
+    with monkeypatch.context() as patched:
+        patched.setattr(Atlas, "create", die)
+        with pytest.raises(Interrupted, match=r"`catchment resume .*` goes on; `catchment stop .*` ends") as caught:
+            run(tmp_path, ON_ATLAS, **options)
     path = tmp_path / "results" / "small" / "run"
-    done = workflow.resume_run(path, **options)
+    assert caught.value.run == path
     accepted = store.read_accepted(path)
     assert accepted is not None
-    assert len(accepted.measurements) == 2
-    endpoint = Endpoint(server=sandbox.server, verify=str(sandbox.ca_file))
-    with Atlas(endpoint, sleep=sandbox.clock.advance) as atlas:
-        assert atlas.get("/measurements/", tags=accepted.tag)["count"] == 2
+    assert (len(accepted.unsure), accepted.measurements) == (1, ())
+    done = workflow.resume_run(path, **options)
+    assert measurements_at(sandbox, accepted.tag) == 2
     assert Run.open(done.run).metrics["targets"][0]["vantage_points"]["assigned"] > 40
 
 
@@ -350,7 +383,7 @@ def test_a_one_off_that_few_answered_says_so(tmp_path: Path) -> None:
     file = tmp_path / "campaign.toml"
     file.write_text(CAMPAIGN.replace("count = 60", f'count = 5, ids = {offline}, countries = ["DE"]'))
     done = workflow.run_campaign(file, tmp_path, environ={}, clock=lambda: NOON)
-    few = "2 of 5 vantage points answered before the deadline; its status is"
+    few = "2 of 5 vantage points answered, and no more were waited for; its status is"
     assert sum(few in line for line in done.warnings) == 2
     # Also where the files were there already.
     (done.run / "metrics.json").unlink()
@@ -415,7 +448,7 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path, numbe
     program = [sys.executable, "-c", "from catchment.cli import main; main()", *words]
     path = tmp_path / "results" / "small" / "run"
     with subprocess.Popen(program, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as process:
-        while not (path / "measurements.json").exists():
+        while not ((path / "measurements.json").exists() and '"v4-1"' in (path / "measurements.json").read_text()):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
@@ -432,6 +465,38 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path, numbe
     # 9 rounds of two measurements from all that report, each counted once.
     counted = Run.open(path).observations.aggregate("vantage, kind, count(*) AS n").aggregate("min(n), max(n)")
     assert counted.fetchall() == [(9, 9)]
+
+
+def test_an_outage_is_waited_out_while_the_measurements_go_on(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, said = list[float](), list[str]()
+
+    def break_off(*words: Any, **options: Any) -> Any:
+        if len(failed) < 3:
+            failed.append(sandbox.clock.now())
+            raise StreamBroken("the network is gone")
+        return collect(*words, **options)
+
+    monkeypatch.setattr(measuring, "collect", break_off)
+    text = ON_ATLAS + "schedule = { interval_s = 600, rounds = 4 }\n"
+    measured = run(tmp_path, text, **toward(sandbox, key="the-right-key"), say=said.append)
+    assert [after - before for before, after in itertools.pairwise(failed)] == [300, 300]
+    assert sum("the network is gone; the measurements go on: looking again in 5 minutes" in line for line in said) == 3
+    assert measured.metrics["targets"][0]["vantage_points"]["assigned"] > 40
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_is_not_waited_out(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Refused("no", status)
+
+    monkeypatch.setattr(measuring, "collect", refuse)
+    text = ON_ATLAS + "schedule = { interval_s = 600, rounds = 4 }\n"
+    with pytest.raises(PlatformFailed, match="no; the run is kept"):
+        run(tmp_path, text, **toward(sandbox, key="the-right-key"))
 
 
 REUSE = """
@@ -464,7 +529,7 @@ def test_public_measurements_are_read_from_some_vantage_points_only(tmp_path: Pa
 
 
 def test_a_measurement_of_something_else_is_not_trusted(tmp_path: Path, sandbox: Sandbox) -> None:
-    with pytest.raises(CatchmentError, match=r"measurement 10301 asks 193\.0\.14\.129, no target of this campaign"):
+    with pytest.raises(CatchmentError, match=r"10301 asks 193\.0\.14\.129 over IPv4, no target"):
         run(tmp_path, REUSE.replace('"k-root"', '"b-root"'), **toward(sandbox))
     assert left(tmp_path) == ["sandbox"]
 

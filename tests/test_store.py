@@ -224,12 +224,12 @@ def test_a_run_that_is_measured_stays_in_its_place_and_does_not_look_whole(tmp_p
 
 def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
     path = begun(tmp_path)
-    times = {"kind": "dns", "start": 1000.0, "stop": None}
+    times = {"kind": "dns", "start": 1000.0, "stop": None, "reused": False}
     measurements = (
         {"id": 1_000_001, "target": "192.0.2.53", "probes": [7, 8], **times},
         {"id": 10301, "target": "192.0.2.54", "probes": None, **times},
     )
-    accepted = Accepted(tag="t", stage=Stage.SCHEDULED, measurements=measurements)
+    accepted = Accepted(tag="t", stage=Stage.SCHEDULING, measurements=measurements, unsure={"v6-1": 1234.5})
     store.write_accepted(path, accepted)
     assert store.read_accepted(path) == accepted
     assert list(accepted.asked()) == [("atlas:7", "192.0.2.53"), ("atlas:8", "192.0.2.53")]

@@ -118,6 +118,7 @@ def show(
 
     With --by verdict: who was intercepted, in which networks, and how we know.
     With --vantage: which site that one reached, and why we say so.
+    Of a run that is not whole: its measurements, and what RIPE Atlas says of each.
 
         catchment show k-root
         catchment show k-root --by country --af 6
@@ -127,7 +128,12 @@ def show(
     """
     from catchment import store, workflow  # noqa: PLC0415
 
-    found, window = store.find_run(run, store.results_root(results), start, end)
+    root = store.results_root(results)
+    begun = store.find_begun(run, root)
+    if begun is not None:
+        print_numbers(workflow.show_unfinished(begun, environ=os.environ), "show_unfinished", as_json=as_json)
+        return
+    found, window = store.find_run(run, root, start, end)
     af_number = None if af is None else int(af)
     if vantage is None:
         numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
@@ -158,6 +164,7 @@ def compare(
     catchment compare k-root~1 k-root
     catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
     catchment compare k-root~1 k-root --level server
+    catchment compare 'move[before]' 'move[after]'
     """
     from catchment import store, workflow  # noqa: PLC0415
 

@@ -21,6 +21,7 @@ from catchment.store.headers import Header, read_header, write_header
 from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, write_hop_names
 from catchment.store.measurements import Accepted, Stage, read_accepted, write_accepted
 from catchment.store.names import (
+    find_begun,
     find_folder,
     find_run,
     find_unfinished,
@@ -69,6 +70,7 @@ __all__ = [
     "begin_run",
     "check_collected",
     "discard_run",
+    "find_begun",
     "find_folder",
     "find_run",
     "find_unfinished",

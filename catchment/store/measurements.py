@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,20 @@ class Stage(StrEnum):
 class Accepted:
     """The measurements of a run as its platform describes them, and the tag that marks them there.
 
-    `remarks` are what the user should know of how it went.
+    `unsure` are parts of them that were asked for at a time (seconds since 1970 UTC, by the platform's clock), and of
+    which nobody knows yet what came. `remarks` are what the user should know of how it went.
     """
 
     tag: str
     stage: Stage
     measurements: tuple[dict[str, Any], ...] = ()
+    unsure: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+
+    @property
+    def may_cost(self) -> bool:
+        """Tell whether something was asked for that stands at the platform, or may."""
+        return bool(self.unsure) or any(not measurement["reused"] for measurement in self.measurements)
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Yield each vantage point that was asked, with the address that it was asked about."""
@@ -62,13 +69,14 @@ def read_accepted(run: Path) -> Accepted | None:
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
         for entry in table["measurements"]:
-            lacking = {"id", "kind", "target", "probes", "start", "stop"} - set(entry)
+            lacking = {"id", "kind", "target", "probes", "start", "stop", "reused"} - set(entry)
             if lacking:
                 raise ValueError(f"a measurement without {', '.join(sorted(lacking))}")
         return Accepted(
             tag=table["tag"],
             stage=Stage(table["stage"]),
             measurements=tuple(table["measurements"]),
+            unsure=dict(table.get("unsure", {})),
             remarks=tuple(table.get("remarks", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -77,6 +85,11 @@ def read_accepted(run: Path) -> Accepted | None:
 
 def write_accepted(run: Path, accepted: Accepted) -> None:
     """Write what a platform accepted for a run; it is on the disk when this returns."""
-    table = {"format": FORMAT, "tag": accepted.tag, "stage": accepted.stage, "measurements": accepted.measurements}
-    table["remarks"] = accepted.remarks
+    table: dict[str, Any] = {
+        "format": FORMAT,
+        "tag": accepted.tag,
+        "stage": accepted.stage,
+        "measurements": accepted.measurements,
+    }
+    table |= {"unsure": dict(accepted.unsure), "remarks": accepted.remarks}
     write_json(run / _FILE, table, durable=True, indent=None)

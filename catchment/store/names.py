@@ -56,9 +56,15 @@ def _measured_until(path: Path) -> str:
 def find_run(name: str, root: Path, start: str | None = None, end: str | None = None) -> tuple[Run, Window]:
     """Open a run by its path or name, cut to the window in brackets behind it or between two times.
 
-    Raises UnknownName and InvalidRun.
+    `[before]` and `[after]` are the windows around the change that a campaign was planned for. Raises UnknownName and
+    InvalidRun.
     """
-    text, window = split_window(name)
+    around = re.fullmatch(r"(?P<run>.+?)\[(?P<side>before|after)\]", name)
+    if around is not None:
+        run = Run.open(find_folder(around["run"], root))
+        text, window = around["run"], _around_change(run, around["side"])
+    else:
+        text, window = split_window(name)
     if start is not None or end is not None:
         if window != Window():
             raise UnknownName(f"'{name}' has a window already: give it in brackets, or by --from and --to")
@@ -96,12 +102,34 @@ def find_unfinished(text: str, root: Path) -> Path:
     return unfinished[-1] if unfinished else find_folder(text, root)
 
 
+def find_begun(text: str, root: Path) -> Path | None:
+    """Return the folder of a run that was begun and is not whole, if that is what the text names; else None.
+
+    A campaign's name is its last complete run, and this one only where there is none.
+    """
+    path = Path(text)
+    if "/" in text or (path / HEADER).exists():
+        return path if (path / HEADER).exists() and not is_complete(path) else None
+    unfinished = unfinished_runs(root, text) if text in stored_campaigns(root) else []
+    return unfinished[-1] if unfinished and not stored_runs(root, text) else None
+
+
 def split_window(name: str) -> tuple[str, Window]:
     """Split `RUN[FROM..TO]` into the run and the window; without brackets the window is open."""
     match = re.fullmatch(r"(?P<run>.+?)\[(?P<start>[^\]\[]*)\.\.(?P<end>[^\]\[]*)\]", name)
     if match is None:
         return name, Window()
     return match["run"], window_between(match["start"] or None, match["end"] or None)
+
+
+def _around_change(run: Run, side: str) -> Window:
+    schedule = None if run.header.plan is None else run.header.plan.schedule
+    if schedule is None or schedule.change_at is None:
+        raise UnknownName(
+            f"{run.path}: its campaign has no `schedule.change_at`: write [{side}] as a window of time, [FROM..TO]"
+        )
+    change = schedule.change_at.timestamp()
+    return Window(end=change) if side == "before" else Window(start=change + schedule.settle_s)
 
 
 def window_between(start: str | None, end: str | None) -> Window:

@@ -86,8 +86,12 @@ class Run:
 
 
 def result_files(accepted: Accepted) -> list[str]:
-    """Return the names of the files that the measurements of a run have in tier 0."""
-    return [f"{measurement['id']}.ndjson.gz" for measurement in accepted.measurements]
+    """Return the names of the files that the measurements of a run have in tier 0, once all are collected."""
+    return [
+        name
+        for measurement in accepted.measurements
+        for name in measurement.get("files", [f"{measurement['id']}.ndjson.gz"])
+    ]
 
 
 def is_collected(path: Path, accepted: Accepted | None) -> bool:

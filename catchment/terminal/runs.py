@@ -26,6 +26,7 @@ from catchment.terminal.cells import (
     with_counts,
 )
 from catchment.terminal.interception import tell_interception
+from catchment.terminal.measurements import tell_measurements
 from catchment.terminal.vantage_points import list_vantage_points
 
 _MOST_IDENTITIES = 10
@@ -44,6 +45,8 @@ def show_run(numbers: Numbers) -> RenderableType:
         parts += _notes(target, numbers["to"])
         if target.get("by") == Grouping.VERDICT:
             parts += list_vantage_points(target)
+    if numbers["measurements"]:
+        parts += ["", *tell_measurements(numbers["measurements"])]
     constants = {name: harmless(value) for name, value in numbers["constants"].items()}
     parts.append(
         Text(

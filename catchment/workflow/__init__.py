@@ -17,15 +17,18 @@ from catchment.workflow.showing import compare_runs, list_runs, show
 if TYPE_CHECKING:
     from catchment.workflow.demonstrating import demo_steps
     from catchment.workflow.explaining import explain_vantage
+    from catchment.workflow.managing import check_stopped, read_account, stop_run
     from catchment.workflow.measuring import resume_run, run_campaign
     from catchment.workflow.naming_hops import derive_with_names
     from catchment.workflow.planning import check_limits, plan_campaign
-    from catchment.workflow.simulating import save_topology, serve_sandbox
+    from catchment.workflow.simulating import list_faults, save_topology, serve_sandbox
+    from catchment.workflow.standing import show_unfinished, what_next
     from catchment.workflow.updating import restore_bundled, update_service
 
 __all__ = [
     "Imported",
     "check_limits",
+    "check_stopped",
     "compare_runs",
     "demo_steps",
     "derive",
@@ -35,30 +38,41 @@ __all__ = [
     "explain_vantage",
     "identify_strings",
     "import_results",
+    "list_faults",
     "list_runs",
     "list_services",
     "plan_campaign",
+    "read_account",
     "restore_bundled",
     "resume_run",
     "run_campaign",
     "save_topology",
     "serve_sandbox",
     "show",
+    "show_unfinished",
+    "stop_run",
     "update_service",
+    "what_next",
 ]
 
 _LATER = {
     "check_limits": "planning",
+    "check_stopped": "managing",
     "demo_steps": "demonstrating",
     "explain_vantage": "explaining",
     "derive_with_names": "naming_hops",
+    "list_faults": "simulating",
     "plan_campaign": "planning",
+    "read_account": "managing",
     "restore_bundled": "updating",
     "resume_run": "measuring",
     "run_campaign": "measuring",
     "save_topology": "simulating",
     "serve_sandbox": "simulating",
+    "show_unfinished": "standing",
+    "stop_run": "managing",
     "update_service": "updating",
+    "what_next": "standing",
 }
 
 

@@ -141,6 +141,11 @@ def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: boo
     return Imported(run=path, reading=reading, targets=header.targets, warnings=warnings)
 
 
+def part_of_progress(progress: Progress, first: float, last: float) -> Progress:
+    """Return a progress whose whole is a part of another's."""
+    return lambda text, done: progress(text, first + (last - first) * done)
+
+
 def _holds_something(file: Path) -> bool:
     """Tell whether a file of a measured run holds a result: a measurement that nobody answers has none.
 

@@ -9,59 +9,88 @@ that it finds.
 from __future__ import annotations
 
 import datetime
-import secrets
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 import catchment
 from catchment import store
-from catchment.campaign import Campaign, PlatformName, VantagePoints
-from catchment.engine import parts
+from catchment.campaign import Campaign, PlatformName
 from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
-from catchment.importers import probes_in, write_asked
 from catchment.metrics import iso_time
 from catchment.model import Window
-from catchment.platforms.atlas.client import PlatformUnsure
+from catchment.platforms.atlas.client import Refused
 from catchment.platforms.atlas.collecting import LATE_S, collect, why_incomplete
 from catchment.platforms.atlas.measurements import Measurement
-from catchment.platforms.atlas.reusing import reuse
-from catchment.platforms.atlas.scheduling import adopt, schedule
-from catchment.platforms.atlas.selecting import choose, describe, whom_not_asked, works
+from catchment.platforms.atlas.selecting import describe
 from catchment.platforms.connecting import Platform, connect
 from catchment.store import Accepted, Header, Stage
-from catchment.workflow.importing import Imported, Progress, rebuild
-from catchment.workflow.loading import workbench
+from catchment.workflow.asking import ask, asked_ids, write_asked_points
+from catchment.workflow.importing import Imported, Progress, part_of_progress, rebuild
 from catchment.workflow.naming_hops import Say, is_naming_due, judge_by_names
-from catchment.workflow.planning import check_limits, estimate_plan, load_plan
+from catchment.workflow.planning import load_plan
 
 _SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
+_MEASURING = {Stage.SCHEDULING, Stage.SCHEDULED}
 _REUSED_S = 900
+_OUTAGE_S = 300
 
 
-def run_campaign(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """What comes from outside: settings, key, time, and whom to tell."""
+
+    environ: Mapping[str, str]
+    key: str | None
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    progress: Progress
+    say: Say
+    trace: Say
+
+    def part(self, first: float, last: float) -> Progress:
+        """Return a progress whose whole is a part of the run's."""
+        return part_of_progress(self.progress, first, last)
+
+    def connect(self, plan: Campaign, header: Header, journal: Path) -> AbstractContextManager[Platform]:
+        """Return the platform of a campaign, to be entered."""
+        return connect(
+            plan,
+            header.services,
+            environ=self.environ,
+            key=self.key,
+            clock=self.clock,
+            sleep=self.sleep,
+            journal=journal,
+            say=self.say,
+            trace=self.trace,
+        )
+
+
+def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
     file: Path,
     root: Path,
     out: Path | None = None,
     *,
     environ: Mapping[str, str],
+    key: str | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = lambda *_: None,
     say: Say = lambda _: None,
+    trace: Say = lambda _: None,
 ) -> Imported:
     """Measure a campaign as a new run: at `out`, or below `root` by the campaign's name and the time.
 
-    `say` is told what the user waits for when RIPE Atlas does not answer at once, or the DNS is asked. Raises
-    CatchmentError. What went wrong before anything was asked for leaves nothing behind; later the run stays, and the
-    message says how to go on.
+    `key` goes before the keys of the environment and of files. `say` is told what the user waits for when RIPE Atlas
+    does not answer at once, or the DNS is asked; `trace` gets a line for each request. Raises CatchmentError. What went
+    wrong before anything was asked for leaves nothing behind; later the run stays, and the message says how to go on.
     """
-    campaign, services, targets = load_plan(file)
+    campaign, services, targets = load_plan(file, root)
     start = float(int(clock()))
     path = _free_place(root / campaign.name, start) if out is None else out
     header = Header(
@@ -77,17 +106,23 @@ def run_campaign(
     topology = None if campaign.sandbox.topology is None else Path(campaign.sandbox.topology)
     made = store.begin_run(path, header, topology)
     with store.locked(path), _kept_if_accepted(path, made):
-        return _go_on(path, header, environ, clock, sleep, progress, say)
+        return _go_on(
+            path,
+            header,
+            _Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
+        )
 
 
 def resume_run(
     path: Path,
     *,
     environ: Mapping[str, str],
+    key: str | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     progress: Progress = lambda *_: None,
     say: Say = lambda _: None,
+    trace: Say = lambda _: None,
 ) -> Imported:
     """Go on with a run where it stopped. Raises CatchmentError."""
     header = store.read_header(path)
@@ -97,147 +132,93 @@ def resume_run(
     if store.is_complete(path) and store.is_collected(path, accepted) and not is_naming_due(header, accepted):
         raise InvalidRun(f"{path}: complete already: `catchment show {path}`")
     with store.locked(path), _kept_if_accepted(path):
-        return _go_on(path, header, environ, clock, sleep, progress, say)
+        return _go_on(
+            path,
+            header,
+            _Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
+        )
 
 
-def _go_on(
-    path: Path,
-    header: Header,
-    environ: Mapping[str, str],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    progress: Progress,
-    say: Say,
-) -> Imported:
+def _go_on(path: Path, header: Header, means: _Means) -> Imported:
     """Do what is left to do for a run whose lock is held."""
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
     accepted = store.read_accepted(path)
     if not store.is_collected(path, accepted):
         plan, journal = header.plan, store.journal_file(path)
-        if plan.platform is PlatformName.SANDBOX and accepted and accepted.measurements and not journal.exists():
+        if plan.platform is PlatformName.SANDBOX and accepted and accepted.may_cost and not journal.exists():
             raise InvalidRun(
                 f"{path}: {journal.name} is lost, and with it the sandbox that was measured: remove the folder, and "
                 "run the campaign anew"
             )
         if store.topology_file(path).exists():
             plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
-        with connect(
-            plan, header.services, environ=environ, clock=clock, sleep=sleep, journal=journal, say=say
-        ) as platform:
-            _measure(path, header, plan, platform, progress)
-        accepted = store.read_accepted(path)
+        with means.connect(plan, header, journal) as platform:
+            accepted = ask(path, header, plan, platform, means.part(0, _SCHEDULED), means.say)
+            accepted = _collect(path, header, plan, platform, accepted, means.part(_SCHEDULED, _COLLECTED), means.say)
     if not is_naming_due(header, accepted):
-        return rebuild(path, header, _part(progress, _COLLECTED, 1))
-    done = rebuild(path, header, _part(progress, _COLLECTED, _DERIVED))
-    done = judge_by_names(done, environ=environ, clock=clock, progress=_part(progress, _DERIVED, 1), say=say)
+        return rebuild(path, header, means.part(_COLLECTED, 1))
+    done = rebuild(path, header, means.part(_COLLECTED, _DERIVED))
+    done = judge_by_names(
+        done, environ=means.environ, clock=means.clock, progress=means.part(_DERIVED, 1), say=means.say
+    )
     if accepted is not None:
         store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
     return done
 
 
-def _measure(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress) -> None:
-    accepted = store.read_accepted(path)
-    if accepted is None or accepted.stage is Stage.SCHEDULING:
-        ask = _reuse if plan.reuse else _schedule
-        accepted = ask(path, header, plan, platform, accepted, _part(progress, 0, _SCHEDULED))
+def _collect(
+    path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted, progress: Progress, say: Say
+) -> Accepted:
+    """Wait for the results, fetch them, and store what is known of who was asked and what came."""
     measurements = [Measurement.from_table(table) for table in accepted.measurements]
-    collected = collect(
-        platform.atlas,
-        measurements,
-        store.raw_folder(path),
-        clock=platform.clock,
-        sleep=platform.sleep,
-        progress=_part(progress, _SCHEDULED, _COLLECTED),
-        window=header.cut,
-    )
+    while True:
+        try:
+            collected = collect(
+                platform.atlas,
+                measurements,
+                store.raw_folder(path),
+                clock=platform.clock,
+                sleep=platform.sleep,
+                progress=progress,
+                window=header.cut,
+            )
+            break
+        except PlatformFailed as failure:
+            if not _may_pass(failure, measurements, platform.clock()):
+                raise
+            say(f"{failure}; the measurements go on: looking again in {_OUTAGE_S // 60} minutes")
+            platform.sleep(_OUTAGE_S)
     if plan.reuse and plan.vantage_points is None:
         answered = sorted({probe for one in collected for probe in one.participants})
-        _write_asked(path, describe(platform.atlas, answered, _part(progress, _COLLECTED, _COLLECTED)))
+        write_asked_points(path, describe(platform.atlas, answered, part_of_progress(progress, 1, 1)))
     if platform.write_truth is not None:
         addresses = {target.address for target in header.targets}
-        platform.write_truth(store.truth_file(path), set(_asked_ids(path)), addresses)
+        platform.write_truth(store.truth_file(path), set(asked_ids(path)), addresses)
     late = [
-        why_incomplete(platform.atlas, measurement, len(one.participants))
+        why_incomplete(measurement, one)
         for measurement, one in zip(measurements, collected, strict=True)
-        if not one.complete
+        if not one.complete or one.results == 0
     ]
+    tables = tuple(
+        {
+            **table,
+            "files": [file.name for file in one.files],
+            "results": one.results,
+            "participants": len(one.participants),
+            "status": one.status,
+        }
+        for table, one in zip(accepted.measurements, collected, strict=True)
+    )
     remarks = tuple(dict.fromkeys([*accepted.remarks, *platform.atlas.warnings, *late]))
-    store.write_accepted(path, replace(accepted, stage=Stage.COLLECTED, remarks=remarks))
+    accepted = replace(accepted, stage=Stage.COLLECTED, measurements=tables, remarks=remarks)
+    store.write_accepted(path, accepted)
+    return accepted
 
 
-def _schedule(
-    path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted | None, progress: Progress
-) -> Accepted:
-    """Choose the vantage points, ask for the measurements, and store what was accepted, before anything else."""
-    families: set[int] = {target.af for target in header.targets}
-    wanted = plan.vantage_points or VantagePoints()
-    if accepted is None:
-        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=_part(progress, 0, 0.6))
-        asked = {af: sum(works(probe, af) for probe in probes) for af in families}
-        limits = estimate_plan(plan, header.targets, asked, platform.clock()).limits
-        check_limits([asdict(limit) for limit in limits])
-        _write_asked(path, probes)
-        accepted = Accepted(tag=f"catchment-{secrets.token_hex(8)}", stage=Stage.SCHEDULING)
-        store.write_accepted(path, accepted)
-        known: list[Measurement] = []
-    else:
-        probes = describe(platform.atlas, _asked_ids(path), _part(progress, 0, 0.6))
-        known = adopt(platform.atlas, accepted.tag, sleep=platform.sleep)
-    held = accepted
-
-    def record(measurements: list[Measurement]) -> None:
-        nonlocal held
-        held = replace(held, measurements=tuple(one.to_table() for one in measurements))
-        store.write_accepted(path, held)
-
-    schedule(
-        platform.atlas,
-        campaign=plan,
-        targets=header.targets,
-        probes=probes,
-        run_tag=held.tag,
-        now=platform.clock(),
-        record=record,
-        known=known,
-        progress=_part(progress, 0.6, 1),
-    )
-    remarks = (*platform.atlas.warnings, *whom_not_asked(probes, header.targets))
-    held = replace(held, stage=Stage.SCHEDULED, remarks=remarks)
-    store.write_accepted(path, held)
-    return held
-
-
-def _reuse(
-    path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted | None, progress: Progress
-) -> Accepted:
-    """Check the measurements that are there already, and choose among their vantage points if the campaign does."""
-    measurements = reuse(platform.atlas, plan, header.targets, header.cut, header.services)
-    if plan.vantage_points is not None:
-        families: set[int] = {target.af for target in header.targets}
-        wanted = plan.vantage_points
-        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=progress)
-        _write_asked(path, probes)
-        chosen = tuple(probe["id"] for probe in probes)
-        measurements = [replace(one, probes=chosen) for one in measurements]
-    held = Accepted(
-        tag="" if accepted is None else accepted.tag,
-        stage=Stage.SCHEDULED,
-        measurements=tuple(one.to_table() for one in measurements),
-        remarks=tuple(platform.atlas.warnings),
-    )
-    store.write_accepted(path, held)
-    return held
-
-
-def _write_asked(path: Path, probes: list[dict[str, Any]]) -> None:
-    with workbench() as (con, _):
-        write_asked(con, probes_in(probes), store.part_of(path, store.VANTAGE_POINTS))
-
-
-def _asked_ids(path: Path) -> list[int]:
-    with workbench() as (con, _):
-        rows = con.execute(f"SELECT vantage FROM {parts(path / store.VANTAGE_POINTS)} ORDER BY ALL").fetchall()
-    return sorted(int(vantage.removeprefix("atlas:")) for (vantage,) in rows)
+def _may_pass(failure: PlatformFailed, measurements: Sequence[Measurement], now: float) -> bool:
+    """Tell whether a failure is worth waiting for: the network or the server has it, and there is more to come."""
+    is_refusal = isinstance(failure, Refused) and failure.status < 500 and failure.status != 429
+    return not is_refusal and any(not one.reused and one.stop is not None and now < one.stop for one in measurements)
 
 
 @contextmanager
@@ -248,25 +229,27 @@ def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt) or asked_to_stop.is_set()
         accepted = store.read_accepted(path)
-        unsure = accepted is not None and (stopped or isinstance(error, PlatformUnsure))
-        if made and not unsure and (accepted is None or not accepted.measurements):
+        if made and (accepted is None or not (accepted.may_cost or accepted.measurements)):
             store.discard_run(made)
             if stopped:
                 raise Interrupted("interrupted before anything was asked for: nothing is left behind") from error
             raise
-        note = f"the run is kept: `catchment resume {shlex.quote(str(path))}` goes on; or remove the folder"
+        quoted = shlex.quote(str(path))
+        may_go_on = (
+            accepted is not None
+            and accepted.may_cost
+            and accepted.stage in _MEASURING
+            and not store.journal_file(path).exists()  # a sandbox stands still
+        )
+        otherwise = f"`catchment stop {quoted}` ends its measurements" if may_go_on else "or remove the folder"
+        note = f"the run is kept: `catchment resume {quoted}` goes on; {otherwise}"
         if stopped:
-            raise Interrupted(f"interrupted; {note}") from error
+            raise Interrupted(f"interrupted; {note}", run=path if may_go_on else None) from error
         if isinstance(error, InvalidRun):
             raise
         if isinstance(error, CatchmentError | OSError):
             raise PlatformFailed(f"{error}; {note}") from error
         raise
-
-
-def _part(progress: Progress, first: float, last: float) -> Progress:
-    """Return a progress whose whole is a part of another's."""
-    return lambda text, done: progress(text, first + (last - first) * done)
 
 
 def _free_place(campaign: Path, now: float) -> Path:
@@ -278,6 +261,10 @@ def _free_place(campaign: Path, now: float) -> Path:
 
 def _reused_window(campaign: Campaign, now: float) -> Window:
     """Return the window that is told, or a quarter of an hour that is long enough ago for its results to be there."""
-    start, stop = campaign.schedule.start, campaign.schedule.stop
+    schedule = campaign.schedule
+    if schedule.change_at is not None:
+        change = schedule.change_at.timestamp()
+        return Window(start=change - schedule.before_s, end=change + schedule.after_s)
+    start, stop = schedule.start, schedule.stop
     end = now - LATE_S if stop is None else stop.timestamp()
     return Window(start=end - _REUSED_S if start is None else start.timestamp(), end=end)

@@ -10,7 +10,7 @@ from catchment import compare as comparing
 from catchment import store
 from catchment.campaign import digest
 from catchment.errors import InvalidRun, UnknownName, hint
-from catchment.metrics import Numbers, measure
+from catchment.metrics import Numbers, iso_time, measure
 from catchment.model import Grouping, Level, SiteSet, Window
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
 
@@ -37,7 +37,29 @@ def show(
             inside, services = load_run(con, run, window, run.header.services, site_set=site_set)
             numbers = measure(con, services, targets, inside, by=by, site_set=site_set)
             numbers["input"] = stored["input"]
-    return {"run": str(run.path), "platform": run.header.platform, **numbers}
+    measurements = [] if run.accepted is None else list_measurements(run.accepted)
+    return {"run": str(run.path), "platform": run.header.platform, **numbers, "measurements": measurements}
+
+
+def list_measurements(accepted: store.Accepted) -> list[Numbers]:
+    """Return of each measurement of a run what it asks, of how many, and what came of it (None: not known)."""
+    return [
+        {
+            "id": one["id"],
+            "kind": one["kind"],
+            "query": one.get("query"),
+            "target": one["target"],
+            "start": iso_time(one["start"]),
+            "stop": iso_time(one["stop"]),
+            "interval_s": one.get("interval_s"),
+            "reused": one["reused"],
+            "asked": None if one["probes"] is None else len(one["probes"]),
+            "participants": one.get("participants"),
+            "results": one.get("results"),
+            "status": one.get("status"),
+        }
+        for one in accepted.measurements
+    ]
 
 
 def _check_version(run: store.Run, stored: Numbers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from catchment.errors import UnknownName
@@ -48,7 +48,9 @@ class Measurement:
     def from_table(cls, table: Mapping[str, Any]) -> Measurement:
         """Read a measurement back from plain JSON values."""
         probes = None if table["probes"] is None else tuple(table["probes"])
-        return cls(**{**table, "kind": Kind(table["kind"]), "probes": probes})
+        # What came of it may stand beside.
+        own: dict[str, Any] = {field.name: table.get(field.name) for field in fields(cls)}
+        return cls(**{**own, "kind": Kind(table["kind"]), "probes": probes})
 
 
 def read_measurement(atlas: Atlas, number: int, found: Any) -> Measurement:

@@ -1,98 +1,156 @@
-"""From a campaign to measurements: asked for, and found again where the answer was lost."""
+"""From a campaign to measurements: each asked for once, whatever happens in between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from catchment.campaign import Campaign, Query
+from catchment.campaign import Campaign, Protocol, Query, VantagePoints
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target
-from catchment.platforms.atlas.client import Atlas
-from catchment.platforms.atlas.costs import PACKETS, SIZE_BYTES, times
+from catchment.platforms.atlas.adopting import find_part
+from catchment.platforms.atlas.client import Atlas, PlatformUnsure
+from catchment.platforms.atlas.costs import SIZE_BYTES, times
 from catchment.platforms.atlas.failures import clean
-from catchment.platforms.atlas.measurements import Measurement, read_measurement
-from catchment.platforms.atlas.selecting import Probe, works
+from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.selecting import Probe, asked
 
 START_AFTER_S = 60
 """New measurements start so long after the first POST: all at once, even if one of the POSTs takes some tries."""
 
-LISTED_AFTER_S = 120
-"""After so long a new measurement is taken to stand in the API's lists; how long it takes is not documented."""
-
 _TAG = "catchment"
-_MOST_OF_A_RUN = 1000
+_TRIES = 3  # of a POST whose answer gets lost
+_AT_LEAST_S = 15  # before its start, a measurement has to be with RIPE Atlas
 _UDP_PAYLOAD_BYTES = 1232  # DNS flag day 2020: fits every path without fragments
 _LONGEST_DESCRIPTION = 250
 
 
-def schedule(  # noqa: PLR0913  (what is asked, whom, when, what is there already, and whom to tell)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What stands at RIPE Atlas of a run: the measurements it has, and the parts that it may have.
+
+    A part is in `unsure`, with the server's time, from before it is asked for until it is known what came of that.
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    unsure: Mapping[str, float] = field(default_factory=dict)
+
+    def asking(self, part: str, now: float) -> Standing:
+        """Return it with a part that is about to be asked for."""
+        return replace(self, unsure={**self.unsure, part: now})
+
+    def settled(self, part: str, found: Sequence[Measurement] = ()) -> Standing:
+        """Return it with what came of a part: its measurements, or nothing."""
+        unsure = {name: at for name, at in self.unsure.items() if name != part}
+        return Standing(measurements=(*self.measurements, *found), unsure=unsure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One POST: what it asks of which targets, and the probes that answer all of it."""
+
+    name: str
+    wanted: list[tuple[Target, Query]]
+    probes: tuple[int, ...]
+
+
+def schedule(  # noqa: PLR0913  (what is asked, whom, when, what stands already, and whom to tell)
     atlas: Atlas,
     *,
     campaign: Campaign,
     targets: Sequence[Target],
     probes: Sequence[Probe],
     run_tag: str,
-    now: float,
-    record: Callable[[list[Measurement]], None],
-    known: Sequence[Measurement] = (),
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    record: Callable[[Standing], None],
+    standing: Standing = Standing(),
+    say: Callable[[str], None] = lambda _: None,
     progress: Callable[[str, float], None] = lambda *_: None,
-) -> list[Measurement]:
+) -> tuple[Measurement, ...]:
     """Ask for all measurements of a campaign: one POST per address family and 1,000 probes, which answer all.
 
-    `record` gets all that is accepted so far after every POST, before anything else happens. What `adopt` found is
-    taken as it is (`known`), not asked for again. Raises PlatformFailed; PlatformUnsure where a POST's answer was lost.
+    `record` is given what stands before every POST and after it, and has it on disk when it returns: whoever goes on
+    from there asks for nothing twice. Where an answer is lost, here or in an earlier process, the part is asked for
+    again only when the API's lists would show it by then, and do not. Raises PlatformFailed; PlatformUnsure where
+    answers were lost time and again.
     """
-    parts = _parts(targets, probes, campaign.limits.probes_per_measurement)
-    accepted: list[Measurement] = []
-    for number, (name, asked, chunk) in enumerate(parts):
-        progress(f"{len(accepted)} measurements accepted", number / len(parts))
-        wanted = [(target, query) for target in asked for query in campaign.queries]
-        found = [one for one in known if one.part == name]
-        if not found:
-            start, stop = _future(campaign, now)
-            ids = atlas.create(
-                [definition(campaign, target, query, run_tag, name) for target, query in wanted],
-                chunk,
-                tag=run_tag,
-                start=start,
-                stop=stop,
-                one_off=campaign.schedule.interval_s is None,
-            )
-            found = [
-                Measurement(
-                    id=number,
-                    kind=query.kind,
-                    target=target.address,
-                    af=target.af,
-                    query=query.name if query.kind is Kind.DNS else None,
-                    nsid=query.kind is Kind.DNS and query.nsid,
-                    probes=None,
-                    start=start,
-                    stop=stop,
-                    interval_s=campaign.schedule.interval_s,
-                    reused=False,
-                    part=name,
+    parts = _parts(targets, probes, campaign)
+    start, stop = _future(campaign, clock(), is_begun=standing != Standing())
+    for number, part in enumerate(parts):
+        progress(f"{len(standing.measurements)} measurements accepted", number / len(parts))
+        if any(one.part == part.name for one in standing.measurements):
+            continue
+        for attempt in range(_TRIES):
+            found: list[Measurement] = []
+            if part.name in standing.unsure:
+                found = find_part(
+                    atlas,
+                    run_tag,
+                    part.name,
+                    len(part.wanted),
+                    since=standing.unsure[part.name],
+                    clock=clock,
+                    sleep=sleep,
                 )
-                for number, (target, query) in zip(ids, wanted, strict=True)
-            ]
-        elif len(found) != len(wanted):
-            raise PlatformFailed(
-                f"{atlas.endpoint.server}: lists {len(found)} of the {len(wanted)} measurements of part {name} of this "
-                f"run (tag '{run_tag}'): try again in some minutes"
-            )
-        accepted += [replace(one, probes=tuple(chunk)) for one in found]
-        record(list(accepted))
-    progress(f"{len(accepted)} measurements accepted", 1.0)
-    return accepted
+            if not found:
+                if start < clock() + _AT_LEAST_S:
+                    start, stop = _future(campaign, clock(), is_begun=True)
+                standing = standing.asking(part.name, clock())
+                record(standing)
+                try:
+                    found = _ask(atlas, campaign, part, run_tag, start, stop)
+                except PlatformUnsure as lost:
+                    if attempt == _TRIES - 1:
+                        raise
+                    say(f"{lost}: looking for them, for five minutes, before asking again")
+                    continue
+                except PlatformFailed:
+                    record(standing.settled(part.name))
+                    raise
+            standing = standing.settled(part.name, [replace(one, probes=part.probes) for one in found])
+            record(standing)
+            break
+    progress(f"{len(standing.measurements)} measurements accepted", 1.0)
+    return standing.measurements
+
+
+def _ask(
+    atlas: Atlas, campaign: Campaign, part: _Part, run_tag: str, start: float, stop: float | None
+) -> list[Measurement]:
+    ids = atlas.create(
+        [definition(campaign, target, query, run_tag, part.name) for target, query in part.wanted],
+        part.probes,
+        tag=run_tag,
+        start=start,
+        stop=stop,
+        one_off=campaign.schedule.interval_s is None,
+    )
+    return [
+        Measurement(
+            id=number,
+            kind=query.kind,
+            target=target.address,
+            af=target.af,
+            query=query.name if query.kind is Kind.DNS else None,
+            nsid=query.kind is Kind.DNS and query.nsid,
+            probes=part.probes,
+            start=start,
+            stop=stop,
+            interval_s=campaign.schedule.interval_s,
+            reused=False,
+            part=part.name,
+        )
+        for number, (target, query) in zip(ids, part.wanted, strict=True)
+    ]
 
 
 def definition(campaign: Campaign, target: Target, query: Query, run_tag: str, part: str) -> dict[str, Any]:
     """Return the API's definition of one measurement: `type` and options by name, tagged with the run and its part."""
     asks = f"{query.kind.value} {query.name}" if query.kind is Kind.DNS else query.kind.value
-    description = f"{_TAG} {campaign.name}: {asks} of {target.service or target.address} ({run_tag}-{part})"
+    description = f"{run_tag}-{part} {campaign.name}: {asks} of {target.service or target.address}"
     common: dict[str, Any] = {
         "type": query.kind.value,
         "af": target.af,
@@ -115,61 +173,47 @@ def definition(campaign: Campaign, target: Target, query: Query, run_tag: str, p
                 "include_abuf": True,  # NSID, rcode and class stand nowhere else
                 "retry": 0,  # the time of a repeated query is no round trip
                 "use_probe_resolver": False,
-                "protocol": "UDP",
+                "protocol": (query.protocol or Protocol.UDP).value,
             }
         case Kind.PING:
-            own = {"packets": PACKETS, "size": SIZE_BYTES}
+            own = {"packets": query.packets, "size": SIZE_BYTES}
         case Kind.TRACEROUTE:
             # Anycast servers answer an echo request, but often drop UDP to other ports than their own: with ICMP the
             # trace ends at the server. 16 Paris variations show where several paths are in use.
-            own = {"protocol": "ICMP", "packets": PACKETS, "size": SIZE_BYTES, "paris": 16, "max_hops": 32}
+            protocol = (query.protocol or Protocol.ICMP).value
+            own = {"protocol": protocol, "packets": query.packets, "size": SIZE_BYTES, "paris": 16, "max_hops": 32}
     return common | own
 
 
-def adopt(atlas: Atlas, run_tag: str, *, sleep: Callable[[float], None]) -> list[Measurement]:
-    """Return the measurements that carry a run's tag, once new ones had time to appear in the API's lists."""
-    sleep(LISTED_AFTER_S)
-    ids = set()
-    for entries, count in atlas.batches("/measurements/", tags=run_tag):
-        if count > _MOST_OF_A_RUN:  # the API ignores some filters, with no more than a warning; it has 200 million
-            raise PlatformFailed(
-                f"{atlas.endpoint.server}: lists {count} measurements for the tag '{run_tag}', so it heeds no tag: "
-                "look for them there by hand, and remove the run"
-            )
-        ids |= {int(entry["id"]) for entry in entries}
-    adopted = []
-    for number in sorted(ids):
-        found = atlas.get(f"/measurements/{number}/")
-        measurement = read_measurement(atlas, number, found)
-        part = next((tag for tag in map(str, found.get("tags") or ()) if tag.startswith(f"{run_tag}-")), None)
-        if part is not None:
-            adopted.append(replace(measurement, part=part.removeprefix(f"{run_tag}-"), reused=False))
-    return adopted
-
-
-def _future(campaign: Campaign, now: float) -> tuple[float, float | None]:
+def _future(campaign: Campaign, now: float, *, is_begun: bool) -> tuple[float, float | None]:
+    """Return start and stop, in the time to come. What has begun goes on after its start has passed, with the rest."""
     start, stop = times(campaign.schedule, now + START_AFTER_S)
-    if start <= now or (stop is not None and stop <= start):
-        late, when = ("start", start) if start <= now else ("stop", stop or start)
+    if is_begun and start <= now:
+        start = now + START_AFTER_S
+    if start <= now:
         raise PlatformFailed(
-            f"the campaign '{campaign.name}' would {late} at {_iso(when)}, which is too early: mend its schedule"
+            f"the campaign '{campaign.name}' would start at {_iso(start)}, which is past: mend its schedule"
+        )
+    if stop is not None and stop <= start:
+        raise PlatformFailed(
+            f"the campaign '{campaign.name}' would start at {_iso(start)}, and no whole round is left until it stops: "
+            "mend its schedule"
         )
     return start, stop
 
 
-def _parts(
-    targets: Sequence[Target], probes: Sequence[Probe], largest: int
-) -> list[tuple[str, list[Target], list[int]]]:
-    """Return name, targets and probe ids of every POST: probes are asked in the address families that work there."""
+def _parts(targets: Sequence[Target], probes: Sequence[Probe], campaign: Campaign) -> list[_Part]:
+    """Return every POST: probes are asked in the address families that work there."""
+    largest = campaign.limits.probes_per_measurement
     parts = []
     for af in sorted({target.af for target in targets}):
-        ids = sorted(int(probe["id"]) for probe in probes if works(probe, af))
+        ids = asked(probes, af, campaign.vantage_points or VantagePoints())
         if not ids:
             raise PlatformFailed(f"IPv{af} works at none of the {len(probes)} probes chosen: choose others")
-        of_family = [target for target in targets if target.af == af]
+        wanted = [(target, query) for target in targets if target.af == af for query in campaign.queries]
         parts += [
-            (f"v{af}-{number + 1}", of_family, ids[start : start + largest])
-            for number, start in enumerate(range(0, len(ids), largest))
+            _Part(name=f"v{af}-{number + 1}", wanted=wanted, probes=tuple(ids[first : first + largest]))
+            for number, first in enumerate(range(0, len(ids), largest))
         ]
     return parts
 

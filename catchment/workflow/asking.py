@@ -1,0 +1,119 @@
+"""Ask for the measurements of a campaign, or check those that it reuses; what came of it is on disk at every moment."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from catchment import store
+from catchment.campaign import Campaign, VantagePoints
+from catchment.engine import parts
+from catchment.importers import probes_in, write_asked
+from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.reusing import remarks, reuse
+from catchment.platforms.atlas.scheduling import Standing, schedule
+from catchment.platforms.atlas.selecting import asked, choose, describe, whom_not_asked
+from catchment.platforms.connecting import Platform
+from catchment.store import Accepted, Header, Stage
+from catchment.workflow.importing import Progress, part_of_progress
+from catchment.workflow.loading import workbench
+from catchment.workflow.planning import check_limits, estimate_plan
+
+_CHOSEN = 0.6  # how much is done when the vantage points are known
+Say = Callable[[str], None]
+
+
+def ask(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress, say: Say) -> Accepted:
+    """Bring a run, from wherever it is, to where all its measurements stand at the platform. Raises CatchmentError."""
+    accepted = store.read_accepted(path)
+    if accepted is not None and accepted.stage is not Stage.SCHEDULING:
+        return accepted
+    if plan.reuse:
+        return _reuse(path, header, plan, platform, progress)
+    return _schedule(path, header, plan, platform, accepted, progress, say)
+
+
+def write_asked_points(path: Path, probes: list[dict[str, Any]]) -> None:
+    """Store who is asked, and where they are by now."""
+    with workbench() as (con, _):
+        write_asked(con, probes_in(probes), store.part_of(path, store.VANTAGE_POINTS))
+
+
+def asked_ids(path: Path) -> list[int]:
+    """Return the numbers of those who are asked, ascending."""
+    with workbench() as (con, _):
+        rows = con.execute(f"SELECT vantage FROM {parts(path / store.VANTAGE_POINTS)} ORDER BY ALL").fetchall()
+    return sorted(int(vantage.removeprefix("atlas:")) for (vantage,) in rows)
+
+
+def _schedule(
+    path: Path,
+    header: Header,
+    plan: Campaign,
+    platform: Platform,
+    accepted: Accepted | None,
+    progress: Progress,
+    say: Say,
+) -> Accepted:
+    families: set[int] = {target.af for target in header.targets}
+    wanted = plan.vantage_points or VantagePoints()
+    first = part_of_progress(progress, 0, _CHOSEN)
+    if accepted is None:
+        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=first)
+        counts = {af: len(asked(probes, af, wanted)) for af in families}
+        limits = estimate_plan(plan, header.targets, counts, platform.clock()).limits
+        check_limits([asdict(limit) for limit in limits])
+        write_asked_points(path, probes)
+        accepted = Accepted(tag=f"catchment-{secrets.token_hex(8)}", stage=Stage.SCHEDULING)
+        store.write_accepted(path, accepted)
+    else:
+        probes = describe(platform.atlas, asked_ids(path), first)
+    held = accepted
+
+    def record(standing: Standing) -> None:
+        nonlocal held
+        held = replace(held, measurements=_tables(standing.measurements), unsure=standing.unsure)
+        store.write_accepted(path, held)
+
+    schedule(
+        platform.atlas,
+        campaign=plan,
+        targets=header.targets,
+        probes=probes,
+        run_tag=held.tag,
+        clock=platform.clock,
+        sleep=platform.sleep,
+        record=record,
+        standing=Standing(measurements=tuple(map(Measurement.from_table, held.measurements)), unsure=held.unsure),
+        say=say,
+        progress=part_of_progress(progress, _CHOSEN, 1),
+    )
+    told = (*platform.atlas.warnings, *whom_not_asked(probes, header.targets, wanted))
+    held = replace(held, stage=Stage.SCHEDULED, remarks=told)
+    store.write_accepted(path, held)
+    return held
+
+
+def _reuse(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress) -> Accepted:
+    """Check the measurements that are there already, and choose among their vantage points if the campaign does."""
+    measurements = reuse(platform.atlas, plan, header.targets, header.cut, header.services)
+    told = remarks(measurements)
+    if plan.vantage_points is not None:
+        families: set[int] = {target.af for target in header.targets}
+        wanted = plan.vantage_points
+        probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=progress)
+        write_asked_points(path, probes)
+        chosen = {af: tuple(asked(probes, af, wanted)) for af in families}
+        measurements = [replace(one, probes=chosen[one.af]) for one in measurements]
+        told += whom_not_asked(probes, header.targets, wanted)
+    told += platform.atlas.warnings
+    held = Accepted(tag="", stage=Stage.SCHEDULED, measurements=_tables(measurements), remarks=tuple(told))
+    store.write_accepted(path, held)
+    return held
+
+
+def _tables(measurements: Sequence[Measurement]) -> tuple[dict[str, Any], ...]:
+    return tuple(one.to_table() for one in measurements)
