@@ -204,7 +204,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def periodic(sandbox: Sandbox) -> Measurement:
-    body = {"definitions": [ping_definition(interval=60)], "probes": [everybody()], "is_oneoff": False}
+    body: Any = {"definitions": [ping_definition(interval=60)], "probes": [everybody()], "is_oneoff": False}
     answer = requests.post(
         f"https://{sandbox.server}/api/v2/measurements/",
         json=body,

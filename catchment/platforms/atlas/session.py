@@ -12,6 +12,7 @@ import email.utils
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import requests
@@ -109,7 +110,7 @@ class Session:
             self._tell(f"warning: {warning}")
         key = keys.serving(permission)
         if key is None:
-            raise Refused(failures.no_key(purpose, permission), requests.codes.unauthorized)
+            raise Refused(failures.no_key(purpose, permission), HTTPStatus.UNAUTHORIZED)
         self._tell(f"key: {key.source}")
         return key
 
