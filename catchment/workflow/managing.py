@@ -14,7 +14,7 @@ from catchment import store
 from catchment.campaign import PlatformName
 from catchment.errors import InvalidRun, PlatformFailed
 from catchment.metrics import Numbers, iso_time
-from catchment.platforms.atlas.adopting import LISTED_AFTER_S, find_run
+from catchment.platforms.atlas.adopting import find_run, listed_by
 from catchment.platforms.atlas.client import Atlas, Refused
 from catchment.platforms.atlas.failures import clean
 from catchment.platforms.atlas.statuses import ask_status
@@ -158,14 +158,14 @@ def _lost(platform: Platform, accepted: Accepted, say: Say) -> Iterator[int]:
     """Yield measurements of the run that it may not know, as they turn up in the API's lists, which lag behind."""
     if accepted.stage is not Stage.SCHEDULING:
         return
-    listed_by = min(max(accepted.unsure.values(), default=-math.inf), platform.clock()) + LISTED_AFTER_S
-    if platform.clock() < listed_by:
+    listed_at = listed_by(max(accepted.unsure.values(), default=-math.inf), platform.clock())
+    if platform.clock() < listed_at:
         say(
             f"an answer of {platform.atlas.endpoint.server} was lost: looking for five minutes whether measurements "
             "came of that"
         )
     while True:
-        left_s = listed_by - platform.clock()
+        left_s = listed_at - platform.clock()
         yield from (one.id for one in find_run(platform.atlas, accepted.tag))
         if left_s <= 0:
             return

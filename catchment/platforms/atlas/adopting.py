@@ -20,6 +20,11 @@ _FIRST_PAUSE_S, _PAUSE_GROWTH = 5.0, 1.5
 _POWERLESS = {401, 403}
 
 
+def listed_by(since: float, now: float) -> float:
+    """Return when lists show what was asked for from a time on: not soon after, as a POST may be tried for minutes."""
+    return min(since + _LONGEST_POST_S, now) + LISTED_AFTER_S
+
+
 def find_part(
     atlas: Atlas,
     run_tag: str,
@@ -35,11 +40,10 @@ def find_part(
     None are returned once lists would show them and do not: then there are none. One part is made whole or not at all,
     so half of one in the lists means that the other half is not listed yet. Raises PlatformFailed.
     """
-    # Not from `since`: the POST may have been tried again for long before it was accepted.
-    listed_by = min(since + _LONGEST_POST_S, clock()) + LISTED_AFTER_S
+    listed_at = listed_by(since, clock())
     pause_s = _FIRST_PAUSE_S
     while True:
-        late_s = clock() - listed_by
+        late_s = clock() - listed_at
         found = [one for one in find_run(atlas, run_tag) if one.part == part]
         if len(found) == count or (not found and late_s >= 0):
             return found
