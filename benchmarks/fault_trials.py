@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 import re
 import signal
@@ -20,6 +18,7 @@ from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.proof import Tables, differences, doubled, line_of, question, stored_lines, tables_of
 from catchment import store, workflow
 from catchment.errors import CatchmentError
 from catchment.platforms import connecting
@@ -29,7 +28,6 @@ from catchment.platforms.sandbox.api.faults import ProbeFault, ResultFault
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.services import bundled_service
-from catchment.store import Run
 from catchment.workflow import measuring
 
 NOON = 1_795_262_400.0  # 2026-11-21 12:00 UTC
@@ -72,9 +70,6 @@ _ADVICE = re.compile(
     r"\b(again|ask|check|choose|get|give|goes on|log in|look|lower|make|mend|remove|report|set|stop|try|wait)\b",
     re.IGNORECASE,
 )
-# What depends on the moment of a measurement, or on when else somebody looked.
-_OF_TIMES = {"window_start", "window_end", "measured_at", "raw_record", "measurement_id"}
-
 
 Look = tuple[int, float, dict[str, Any]]
 
@@ -107,7 +102,7 @@ class Held:
 
     internet: Internet
     folder: Path
-    tables: dict[str, list[Any]] = field(default_factory=dict)
+    tables: dict[str, Tables] = field(default_factory=dict)
 
 
 class _Hung(BaseException):
@@ -240,13 +235,8 @@ def _record_looks(sandbox: Sandbox) -> list[Look]:
 
 
 def _doubled(sandbox: Sandbox) -> Iterator[str]:
-    created = Counter(
-        (found.definition.kind, found.definition.af, *sorted(found.definition.tags))
-        for found in sandbox.api.ledger.own()
-    )
-    for (kind, af, *tags), times in created.items():
-        if times > 1:
-            yield f"{kind} IPv{af} was created {times} times: {tags}"
+    for one in doubled(sandbox):
+        yield f"{' '.join(question(one))} was created again: {', '.join(sorted(one.definition.tags))}"
 
 
 def _unaccounted(path: Path, sandbox: Sandbox, names: Sequence[str], looks: Sequence[Look]) -> Iterator[str]:
@@ -254,16 +244,12 @@ def _unaccounted(path: Path, sandbox: Sandbox, names: Sequence[str], looks: Sequ
 
     What came twice in one answer is kept so; it is the tables that must have it once.
     """
-    stored = Counter(
-        line
-        for file in sorted(store.raw_folder(path).glob("*.ndjson.gz"))
-        for line in gzip.decompress(file.read_bytes()).splitlines()
-    )
-    ledger, latest = sandbox.api.ledger, {number: now for number, now, _ in looks}
+    stored, ledger = stored_lines(path), sandbox.api.ledger
+    latest = {number: now for number, now, _ in looks}
     asked = {(number, *sorted(options.items())): (number, options) for number, _, options in looks}
     delivered = Counter(
         {
-            json.dumps(result, separators=(",", ":")).encode()
+            line_of(result)
             for number, options in asked.values()
             if (found := ledger.get(number)) is not None
             for result in ledger.results(found, now=latest[number], **options)
@@ -277,25 +263,14 @@ def _unaccounted(path: Path, sandbox: Sandbox, names: Sequence[str], looks: Sequ
 
 
 def _other_tables(held: Held, path: Path, outcome: Outcome) -> Iterator[str]:
-    run = Run.open(path)
-    tables = [_rows(relation) for relation in (run.vantage_points, run.observations, run.assignments)]
+    tables = tables_of(path)
     if not outcome.faults:
         held.tables[outcome.campaign] = tables
     if any(isinstance(FAULTS[name], ProbeFault | ResultFault) or name in LESS for name in outcome.faults):
         return
     if outcome.campaign == "rounds" and "no-suitable-probes-yet" in outcome.faults:
         return  # what begins late may have a round less
-    for name, rows, plain in zip(
-        ("vantage points", "observations", "assignments"), tables, held.tables[outcome.campaign], strict=True
-    ):
-        if rows != plain:
-            more, less = Counter(rows) - Counter(plain), Counter(plain) - Counter(rows)
-            yield f"of {len(plain)} {name}, {less.total()} are lost or others, and {more.total()} are new"
-
-
-def _rows(relation: Any) -> list[str]:
-    columns = [name for name in relation.columns if name not in _OF_TIMES]
-    return sorted(map(str, relation.select(*columns).fetchall()))
+    yield from differences(tables, held.tables[outcome.campaign])
 
 
 def _sleeping(sandbox: Sandbox) -> Callable[[float], None]:

@@ -74,7 +74,7 @@ def _fetch(server: str, folder: Path) -> None:
     from catchment.model import Kind  # noqa: PLC0415  (the server's process needs none of it)
     from catchment.platforms.atlas.client import Atlas, Endpoint  # noqa: PLC0415
     from catchment.platforms.atlas.collecting import collect  # noqa: PLC0415
-    from catchment.platforms.atlas.measurements import Measurement  # noqa: PLC0415
+    from catchment.store import Measurement  # noqa: PLC0415
 
     measurement = Measurement(
         id=_NUMBER,

@@ -2,84 +2,96 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
-from benchmarks.kill_points import Child, Point, Stopwatch, Tripwire
+from benchmarks.kill_children import Child, WrongClock
+from benchmarks.kill_fronts import Losing, Stopwatch, Tripwire
+from benchmarks.kill_points import Point
+from benchmarks.kill_shapes import INTERVAL_S, PLANNED_AFTER_S, SHAPES, Shape, with_late_results
+from catchment import store
 from catchment.platforms.connecting import CA_FILE, SERVER, SPEED
-from catchment.platforms.sandbox import Sandbox, find_faults, open_sandbox
-from catchment.platforms.sandbox.api.endpoints import Api
-from catchment.platforms.sandbox.api.faults import Front, FrontFault
+from catchment.platforms.sandbox import Sandbox, open_sandbox
+from catchment.platforms.sandbox.api.exchange import Request
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import Topology, host, make_world
 from catchment.services import bundled_service
 
-CAMPAIGN = """
-name = "kills"
-platform = "atlas"
-vantage_points = { count = 50 }
-limits = { probes_per_measurement = 20 }
-"""
-ONE = 'targets = [{ service = "demo-dns" }]\n'
-BOTH = 'targets = [{ service = "demo-dns" }, { service = "demo-dns", af = 6 }]\n'
-ROUNDS = "schedule = { interval_s = 60, rounds = 3 }\n"
-SHAPES = {"one-off": CAMPAIGN + ONE, "both families": CAMPAIGN + BOTH, "periodic": CAMPAIGN + ONE + ROUNDS}
 RUN = Path("results/kills/run")
+STAGES = ("no folder", "begun", "scheduling", "waiting", "fetching", "deriving", "complete")
 LATE = "late-listing"
 
 _SPEED = 300.0
-_POST_FAULTS = ("lost-answer", "lost-answer-closed", "lost-answer-half", "lost-answer-504", "post-reset")
-_LOST = 0.25  # of the POSTs: one of these befalls it; the last one before anything happens
+_LOST = 0.25  # of the POSTs: something befalls it; the last one before anything happens
 _WRONG_BY_S = 600.0  # how wrong the clock of this host may be
+_AT_LEAST_S = 15  # before its start, a measurement has to stand at the API
 _KEY = "5b1c8e52-3c43-4c1b-9f2e-7d0a5f0c2b11"
-
-
-class Losing:
-    """Faults of POSTs, each of which strikes a share of them that the seed chooses; `lost` counts them."""
-
-    def __init__(self, api: Api, draw: random.Random, share: float) -> None:
-        self.lost = 0
-        self._seed = draw.getrandbits(32)
-        self._share = share / len(_POST_FAULTS)
-        named = {fault.name: fault for fault in find_faults(_POST_FAULTS) if isinstance(fault, FrontFault)}
-        faults = [replace(fault, strikes=partial(self._strikes, name)) for name, fault in named.items()]
-        behind = SimpleNamespace(respond=api.respond, ledger=api.ledger)
-        self.respond = Front(cast(Api, behind), faults, seed=self._seed, now=lambda: 0.0).respond
-
-    def _strikes(self, name: str, number: int, seed: int) -> bool:
-        struck = random.Random(f"{seed} {name} {number}").random() < self._share
-        self.lost += struck
-        return struck
+_SLICES = "from catchment.platforms.atlas import slices; slices._SLICE_BYTES = {}\n"
 
 
 @dataclass(kw_only=True)
 class Bench:
-    """A sandbox, and the folder of a user that measures there."""
+    """A sandbox, and the folder of a user that measures there.
+
+    In the sandbox's time, `began` is when it did, and `scheduled_at` when a run was first seen whose measurements stand
+    (None: not yet).
+    """
 
     folder: Path
+    shape: Shape
     sandbox: Sandbox
     tripwire: Tripwire
     watch: Stopwatch
     losing: Losing
+    began: float
+    scheduled_at: float | None = None
 
     @property
     def run(self) -> Path:
         return self.folder / RUN
 
-    def start(self, words: Sequence[str], point: Point | None = None, counted: Path | None = None) -> Child:
+    @property
+    def planned(self) -> float:
+        """Return when a campaign with a start of its own begins."""
+        return self.began + PLANNED_AFTER_S
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether measurements were asked for until the campaign's own schedule had no round left."""
+        ends = self.planned + self.shape.rounds * INTERVAL_S
+        return self.shape.is_planned and self.scheduled_at is not None and self.scheduled_at > ends - _AT_LEAST_S
+
+    def look(self, _: Request) -> None:
+        """See how far the run is, as a request comes."""
+        if self.scheduled_at is None and STAGES.index(stage_of(self.run)) > STAGES.index("scheduling"):
+            self.scheduled_at = self.sandbox.clock.now()
+
+    def start(
+        self,
+        words: Sequence[str],
+        point: Point | None = None,
+        counted: Path | None = None,
+        clock: WrongClock | None = None,
+    ) -> Child:
         sandbox = self.sandbox
         environ = {SERVER: sandbox.server, CA_FILE: str(sandbox.ca_file), SPEED: f"{_SPEED:g}"}
-        below = self.run.parent
         environ |= {"ATLAS_CREATE_KEY": _KEY, "HOME": str(self.folder)}
-        child = Child(words, point, cwd=self.folder, environ=environ, below=below, counted=counted)
+        child = Child(
+            words,
+            point,
+            cwd=self.folder,
+            environ=environ,
+            below=self.run.parent,
+            counted=counted,
+            clock=clock,
+            before="" if self.shape.slice_bytes is None else _SLICES.format(self.shape.slice_bytes),
+        )
         self.tripwire.arm(child)
         return child
 
@@ -94,11 +106,12 @@ def open_bench(world: Topology, shape: str, draw: random.Random, *, lost: float 
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         folder = Path(name)
-        (folder / "campaign.toml").write_text(SHAPES[shape])
+        began = float(int(time.time() + draw.uniform(-_WRONG_BY_S, _WRONG_BY_S)))
+        (folder / "campaign.toml").write_text(SHAPES[shape].campaign(began))
         (folder / "sandbox").mkdir()
         with open_sandbox(
             Internet(world, seed=1, measured=["demo-dns"]),
-            start=time.time() + draw.uniform(-_WRONG_BY_S, _WRONG_BY_S),
+            start=began,
             speed=_SPEED,
             services=[bundled_service("demo-dns")],
             folder=folder / "sandbox",
@@ -106,10 +119,26 @@ def open_bench(world: Topology, shape: str, draw: random.Random, *, lost: float 
             faults=[LATE],
             monotonic=watch,
         ) as sandbox:
+            ledger = sandbox.api.ledger
+            if SHAPES[shape].slices > 1:
+                take_in = ledger.add
+                ledger.add = lambda accepted: take_in([*map(with_late_results, accepted)])  # type: ignore[method-assign]
             losing = Losing(sandbox.api, draw, lost)
-            tripwire = Tripwire(losing.respond, watch, sandbox.clock)
+            count = SHAPES[shape].measurements
+            tripwire = Tripwire(losing.respond, watch, sandbox.clock, all_stand=lambda: len(ledger.own()) >= count)
             sandbox.api.respond = tripwire.respond  # type: ignore[method-assign]
-            yield Bench(folder=folder, sandbox=sandbox, tripwire=tripwire, watch=watch, losing=losing)
+            bench = Bench(
+                folder=folder,
+                shape=SHAPES[shape],
+                sandbox=sandbox,
+                tripwire=tripwire,
+                watch=watch,
+                losing=losing,
+                began=began,
+            )
+            if bench.shape.is_planned:
+                tripwire.before_handling = bench.look
+            yield bench
 
 
 def small_world() -> Topology:
@@ -118,5 +147,20 @@ def small_world() -> Topology:
 
 
 def command(name: str) -> list[str]:
-    """Return the words of `run` or `resume`."""
+    """Return the words of `run`, `resume` or `stop`."""
     return ["run", "campaign.toml", "--out", str(RUN)] if name == "run" else [name, str(RUN)]
+
+
+def stage_of(run: Path) -> str:
+    """Return how far a run has come, by its files (see store)."""
+    if not run.exists():
+        return "no folder"
+    if store.is_complete(run):
+        return "complete"
+    try:
+        stage = json.loads((run / "measurements.json").read_text(encoding="utf-8"))["stage"]
+    except FileNotFoundError:
+        return "begun"
+    if stage == "scheduled":
+        return "fetching" if any(store.raw_folder(run).iterdir()) else "waiting"
+    return "scheduling" if stage == "scheduling" else "deriving"

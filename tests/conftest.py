@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import hypothesis
 import pytest
 
 from catchment import workflow
-from catchment.platforms.atlas.keys import VARIABLES
+from catchment.platforms.atlas.key_sources import VARIABLES
+from catchment.platforms.sandbox import Sandbox
 from catchment.store import Run
 from tests.atlas_server import Bench, make_bench
+from tests.campaigns import sandbox_in
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("catchment", deadline=None)
@@ -97,3 +99,10 @@ def catchment(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 def bench(tmp_path: Path) -> Bench:
     """Return what tests against servers on loopback need."""
     return make_bench(tmp_path)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve a sandbox for campaigns that think it is RIPE Atlas."""
+    with sandbox_in(tmp_path / "sandbox") as opened:
+        yield opened

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from catchment.model import Kind
 from catchment.platforms.sandbox.api.endpoints import Api
 from catchment.platforms.sandbox.api.exchange import Request, Response
+from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.keys import Grant
+from catchment.platforms.sandbox.api.ledger import Ledger
 from catchment.platforms.sandbox.api.measurements import BuiltInTarget, Lags
+from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.clock import Clock
 from tests.fake_internet import KEY, START, V4, FakeInternet, post_body
 
 READ_ONLY = "00000000-0000-4000-8000-00000000000f"
 K_ROOT = BuiltInTarget(id=10301, kind=Kind.DNS, af=4, query="hostname.bind", address=V4)
 Row = dict[str, Any]
+_LAGS = Lags(listing_s=20)
 
 
 class Client:
     """Asks the API as a client does, without sockets."""
 
-    def __init__(self, internet: FakeInternet | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        internet: FakeInternet | None = None,
+        *,
+        lags: Lags = _LAGS,
+        built_ins: Sequence[BuiltInTarget] = (K_ROOT,),
+        journal: Journal | None = None,
+        **account: Any,
+    ) -> None:
         self.clock = Clock(START, monotonic=lambda: 0.0)
-        usual: Row = {"lags": Lags(listing_s=20), "built_ins": (K_ROOT,), "other_keys": {READ_ONLY: {Grant.LIST}}}
-        self.api = Api(internet or FakeInternet(), self.clock, key=KEY, **usual | options)
+        internet = internet or FakeInternet()
+        probes = Probes(internet.topology, START)
+        ledger = Ledger(internet, self.clock, probes, start=START, lags=lags, built_ins=built_ins, journal=journal)
+        usual: Row = {"other_keys": {READ_ONLY: {Grant.LIST}}}
+        self.api = Api(ledger, probes, self.clock, key=KEY, **usual | account)
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None, **parameters: Any) -> Response:
         path, _, query = path.partition("?")

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ import pytest
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Window
+from catchment.platforms.atlas import slices
 from catchment.platforms.atlas.client import Refused, StreamBroken
-from catchment.platforms.atlas.collecting import LATE_S, Collected, collect, in_words, why_incomplete
-from catchment.platforms.atlas.measurements import Measurement, read_measurement
+from catchment.platforms.atlas.clock import ServerClock
+from catchment.platforms.atlas.collecting import Collected, collect, in_words, why_incomplete
+from catchment.platforms.atlas.gathering import LATE_S
+from catchment.platforms.atlas.measurements import read_measurement
 from catchment.platforms.atlas.waiting import Missing
 from catchment.platforms.connecting import connect
 from catchment.services import bundled_service
+from catchment.store import Measurement
 from tests.atlas_server import Answer, Bench, Fault, Request, Script, error, html, ndjson, ok
 
 START = 1_700_006_460.0
@@ -38,7 +43,7 @@ ONE_OFF = Measurement(
 )
 BUILT_IN = replace(ONE_OFF, id=10301, probes=None, start=START - 899.5, stop=START, interval_s=240, reused=True)
 PERIODIC = replace(ONE_OFF, probes=(1, 2, 3), stop=START + 3 * 3600, interval_s=600)
-SLICES = [f"1000001-20231115T{hour}0100Z.ndjson.gz" for hour in ("00", "01", "02")]
+SLICES = [f"1000001-20231115T0{hour}0100Z-20231115T0{hour + 1}0100Z.ndjson.gz" for hour in (0, 1, 2)]
 
 
 class Time:
@@ -110,7 +115,6 @@ def run(
 ) -> tuple[list[Collected], list[Request]]:
     time = time or Time(START)
     with bench.atlas(script, sleep=time.sleep) as (atlas, server):
-        options = {"random": lambda: 0.5} | options
         got = collect(
             atlas, measurements, bench.ca_file.parent / "raw", clock=lambda: time.now, sleep=time.sleep, **options
         )
@@ -318,6 +322,15 @@ def test_chosen_probes_of_a_reused_measurement_are_asked_for_some_hundred_at_onc
     assert got.participants == {1, 2, 600, 1001}
 
 
+def test_some_hundred_probes_that_are_all_dead_are_asked_for_once_while_others_answer(bench: Bench) -> None:
+    chosen = replace(BUILT_IN, probes=tuple(range(1, 1201)))
+    (got,), requests = run(bench, [ndjson(*results(2)), ndjson(), ndjson(*results(1, first=1001))], chosen)
+    assert (len(requests), got.results) == (3, 3)
+    (got,), requests = run(bench, lambda _: ndjson(), replace(chosen, id=10302))
+    assert [request.params["probe_ids"].count(",") + 1 for request in requests] == [500, 500, 200] * 3
+    assert len({request.params["defeatcaching"] for request in requests}) == 3
+
+
 def test_an_empty_answer_is_asked_for_again_before_it_is_believed(bench: Bench) -> None:
     (got,), requests = run(bench, [ndjson(), ndjson(*results(2))], BUILT_IN)
     assert (len(requests), got.results) == (2, 2)
@@ -338,7 +351,7 @@ def test_hours_of_a_root_letter_are_a_file_for_each_quarter(bench: Bench) -> Non
     store = Store(time, [(at, {"prb_id": 1, "timestamp": at}) for at in range(int(START) - 8000, int(START) + 2000)])
     (got,), _ = run(bench, store, BUILT_IN, window=window, time=time)
     assert len(got.files) == 9
-    assert got.files[0].name == "10301-20231114T220100Z.ndjson.gz"
+    assert got.files[0].name == "10301-20231114T220100Z-20231114T221600Z.ndjson.gz"
     assert stored(got) == {(1, at): 1 for at in range(int(START) - 7200, int(START) + 900)}
     assert time.now == START + 900 + LATE_S
 
@@ -402,6 +415,43 @@ def test_a_probe_that_never_reports_costs_no_file(bench: Bench) -> None:
     assert (got.complete, got.status) == (False, "Ongoing")  # 2 of 3 are not enough
 
 
+ROUNDS = replace(ONE_OFF, probes=tuple(range(1, 61)), stop=START + 3600, interval_s=300)
+
+
+def some_of_12_rounds(count: int) -> list[tuple[float, dict[str, Any]]]:
+    """Return the first results of 60 probes, round after round."""
+    every = [(START + 300 * turn, probe) for turn in range(12) for probe in range(1, 61)]
+    return [(at + 5, {"prb_id": probe, "timestamp": int(at)}) for at, probe in every[:count]]
+
+
+@pytest.mark.parametrize(("results", "complete", "status"), [(684, True, None), (683, False, "Ongoing")])
+def test_a_periodic_measurement_is_complete_with_95_of_100_results(
+    bench: Bench, results: int, complete: bool, status: str | None
+) -> None:
+    time = Time(START + 3600 + 300)
+    (got,), requests = run(bench, Store(time, some_of_12_rounds(results)), ROUNDS, time=time)
+    assert (got.results, len(got.participants), got.complete, got.status) == (results, 60, complete, status)
+    assert [request.path for request in requests if not request.path.endswith("/results/")] == (
+        [] if complete else ["/api/v2/measurements/1000001/"]
+    )
+
+
+def test_of_rounds_that_are_lost_it_is_said_how_many_results_there_are_and_the_status(bench: Bench) -> None:
+    time = Time(START)
+    store = Store(time, some_of_12_rounds(189))
+    # That it was stopped is not known before all is over.
+    store.status = lambda now: {"name": "Stopped" if now >= START + 3600 + 300 else "Ongoing"}
+    (got,), _ = run(bench, store, ROUNDS, time=time)
+    assert why_incomplete(ROUNDS, got) == (
+        "measurement 1000001 (dns 198.51.100.53): 189 of 720 results, of 60 of 60 vantage points; its status is "
+        "'Stopped'"
+    )
+    more = replace(got, results=721, participants=frozenset(range(1, 31)))
+    assert why_incomplete(ROUNDS, more) == (
+        "measurement 1000001 (dns 198.51.100.53): 721 results, of 30 of 60 vantage points; its status is 'Stopped'"
+    )
+
+
 def test_a_measurement_that_is_stopped_ends_the_waiting(bench: Bench) -> None:
     time = Time(START)
     stopped_at = START + 4000
@@ -439,6 +489,88 @@ def test_the_status_of_days_is_not_asked_for_all_the_time(bench: Bench) -> None:
 def test_a_measurement_without_an_end_is_one_line(bench: Bench) -> None:
     with pytest.raises(PlatformFailed, match="measurement 1000001 has no end"):
         run(bench, [], replace(PERIODIC, stop=None))
+
+
+# A clock that is wrong
+
+
+@pytest.mark.parametrize("measurement", [PERIODIC, ROUNDS])
+@pytest.mark.parametrize("first_wrong_s", [1000, 3900])  # at the latter the first slice of three is due
+def test_one_wrong_date_ends_no_periodic_run_early(bench: Bench, measurement: Measurement, first_wrong_s: int) -> None:
+    time, ahead, wrong = Time(START), [0.0], [START + first_wrong_s]
+    late = {1000: 20, 3900: 5000}[first_wrong_s] if measurement is PERIODIC else 20
+    store = Store(time, [(at - 20 + late if r["timestamp"] < START + 3600 else at, r) for at, r in rounds(measurement)])
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if wrong and time.now >= wrong[0]:
+            del wrong[0]
+            ahead[0] = 86_400.0
+
+    def script(request: Request) -> Answer:
+        ahead[0] = 0.0
+        return store(request)
+
+    with bench.atlas(script, sleep=sleep) as (atlas, _):
+        raw = bench.ca_file.parent / "raw"
+        (got,) = collect(atlas, [measurement], raw, clock=lambda: time.now + ahead[0], sleep=sleep)
+    assert stored(got) == {(r["prb_id"], r["timestamp"]): 1 for _, r in store.arrivals}
+    assert got.complete
+    assert wrong == []
+    assert time.now == (measurement.stop or 0) + 300
+
+
+def test_one_wrong_date_ends_no_one_off_early(bench: Bench) -> None:
+    time, ahead, wrong = Time(START), [0.0], [START + 20]
+    store = Store(time, [(START + 2 * number, result) for number, result in enumerate(results(100))])
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if wrong and time.now >= wrong[0]:
+            del wrong[0]
+            ahead[0] = 86_400.0
+
+    def script(request: Request) -> Answer:
+        ahead[0] = 0.0
+        return store(request)
+
+    with bench.atlas(script, sleep=sleep) as (atlas, _):
+        raw = bench.ca_file.parent / "raw"
+        (got,) = collect(atlas, [ONE_OFF], raw, clock=lambda: time.now + ahead[0], sleep=sleep)
+    assert (got.results >= 95, got.complete, wrong) == (True, True, [])
+
+
+def test_dates_that_are_wrong_for_half_an_hour_change_nothing(bench: Bench) -> None:
+    time = Time(START)
+    store = Store(time, rounds(PERIODIC))
+    told: list[float] = []
+
+    def script(request: Request) -> Answer:
+        ahead_s = 86_400 if START + 600 <= time.now < START + 2400 else 0
+        told.append(ahead_s)
+        answer = store(request)
+        return replace(answer, headers={**answer.headers, "Date": formatdate(time.now + ahead_s, usegmt=True)})
+
+    there = ServerClock(clock=lambda: time.now - 5000, ticks=lambda: time.now, sleep=time.sleep)
+    there.hear(START)
+    there.hear(START)
+    with bench.atlas(script, sleep=time.sleep, heard=there.hear) as (atlas, _):
+        (got,) = collect(atlas, [PERIODIC], bench.ca_file.parent / "raw", clock=there.now, sleep=there.sleep)
+    assert 86_400 in told
+    assert stored(got) == {(r["prb_id"], r["timestamp"]): 1 for _, r in store.arrivals}
+    assert got.complete
+
+
+def test_a_run_that_a_wrong_clock_did_end_is_not_called_complete(bench: Bench) -> None:
+    time = Time(START)
+    store = Store(time, rounds(PERIODIC))
+
+    def clock() -> float:
+        return time.now + (86_400 if START + 600 <= time.now < START + 2400 else 0)
+
+    with bench.atlas(store, sleep=time.sleep) as (atlas, _):
+        (got,) = collect(atlas, [PERIODIC], bench.ca_file.parent / "raw", clock=clock, sleep=time.sleep)
+    assert (got.complete, got.status) == (False, "Ongoing")
 
 
 # All at once
@@ -573,10 +705,12 @@ def test_a_stream_that_breaks_off_each_time_leaves_no_file(bench: Bench) -> None
     assert time.slept[-5:] == [2, 4, 8, 16, 32]  # random is 0.5, so these are neither shortened nor prolonged
 
 
-def test_tries_are_spread(bench: Bench) -> None:
+def test_tries_are_spread_as_the_client_spreads_them(bench: Bench) -> None:
     time = Time(START + LATE_S)
-    with pytest.raises(StreamBroken):
-        run(bench, lambda _: ndjson(*results(100), cut=1000), BUILT_IN, time=time, random=lambda: 0.0)
+    with bench.atlas(lambda _: ndjson(*results(100), cut=1000), sleep=time.sleep) as (atlas, _):
+        atlas.random = lambda: 0.0
+        with pytest.raises(StreamBroken):
+            collect(atlas, [BUILT_IN], bench.ca_file.parent / "raw", clock=lambda: time.now, sleep=time.sleep)
     assert time.slept == [1, 2, 4, 8, 16]
 
 
@@ -617,6 +751,36 @@ def test_a_damaged_file_is_fetched_anew(bench: Bench, size: int) -> None:
     assert len(asked_for_results(requests)) == 1
     assert again == replace(first, status=None)
     assert [file.read_bytes() for file in again.files] == before
+
+
+def test_a_damaged_file_that_is_fetched_anew_doubles_nothing_of_what_came_late(bench: Bench) -> None:
+    time = Time(START)
+    late = [(START + 9000, r) if r["prb_id"] == 2 else (at, r) for at, r in rounds(PERIODIC)]
+    store = Store(time, late)
+    (first,), _ = run(bench, store, PERIODIC, time=time)
+    assert first.files[-1].name == "1000001-late.ndjson.gz"
+    before = {file: file.read_bytes() for file in first.files}
+    for damaged in before:
+        for file, held in before.items():
+            file.write_bytes(held[:-9] if file == damaged else held)
+        (again,), _ = run(bench, store, PERIODIC, time=time)
+        assert stored(again) == {(r["prb_id"], r["timestamp"]): 1 for _, r in late}
+
+
+@pytest.mark.parametrize("others_s", [1800, 7200])
+def test_a_version_that_cuts_elsewhere_takes_no_file_of_another_for_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, others_s: int
+) -> None:
+    time = Time(START)
+    late = [(START + 9000, r) if r["prb_id"] == 2 else (at, r) for at, r in rounds(PERIODIC)]
+    store = Store(time, late)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(slices, "_LONGEST_S", others_s)
+        (other,), _ = run(bench, store, PERIODIC, time=time)
+    (got,), _ = run(bench, store, PERIODIC, time=time)
+    assert [file.name for file in got.files] == SLICES  # now nothing is late
+    assert len(other.files) == {1800: 7, 7200: 3}[others_s]
+    assert stored(got) == {(r["prb_id"], r["timestamp"]): 1 for _, r in late}
 
 
 def test_what_a_killed_process_left_is_cleared_away(bench: Bench) -> None:

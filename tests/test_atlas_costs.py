@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catchment.campaign import Limits, Protocol, Query, Schedule
+from catchment.campaign import Budget, Limits, Protocol, Query, Schedule
 from catchment.model import Kind, Target
-from catchment.platforms.atlas.costs import PlannedMeasurement, count, credits_per_result, rounds, spread_s, times
+from catchment.platforms.atlas.costs import PlannedMeasurement, credits_per_result, rounds, spread_s, times
+from catchment.platforms.atlas.limits import Wish
 
 NOW = 1_700_000_000.0
 FOUR, SIX = Target(service="a", address="198.51.100.53"), Target(service="a", address="2001:db8::53")
@@ -19,8 +20,7 @@ CHANGE = datetime(2026, 11, 21, 19, tzinfo=UTC)
 
 def counted(*queries: Query, targets: tuple[Target, ...] = (FOUR,), **options: Any) -> tuple[PlannedMeasurement, ...]:
     asked: dict[str, Any] = {"schedule": Schedule(), "probes": {4: 1000}, "earliest": NOW, "limits": Limits()} | options
-    schedule = asked.pop("schedule")
-    return count(targets, queries, schedule, **asked)
+    return Wish(targets=targets, queries=queries, budget=Budget(), **asked).measurements()
 
 
 def later(seconds: float) -> datetime:

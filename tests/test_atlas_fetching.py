@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catchment.platforms.atlas.fetching import Found, Unfinished, key_of, keys_in, probe_of, read_again
+from catchment.platforms.atlas.fetching import Found, Unfinished, probe_of, read_again, turn_of, turns_in
 
 
 def lines(count: int, first: int = 1) -> list[bytes]:
@@ -85,7 +85,7 @@ def test_what_was_fetched_is_counted_again_from_the_file(tmp_path: Path) -> None
     assert out.found == Found(results=6, participants=frozenset({1, 2, 3}))
     assert read_again(tmp_path / "1.ndjson.gz") == out.found
     keys = [(1, 10), (2, 20), (3, 30), (1, 10), (2, 20), (None, None)]
-    assert list(keys_in(tmp_path / "1.ndjson.gz")) == keys
+    assert list(turns_in(tmp_path / "1.ndjson.gz")) == keys
 
 
 def test_a_file_cut_at_any_byte_is_damaged(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_file_cut_at_any_byte_is_damaged(tmp_path: Path) -> None:
 def test_a_probe_is_read_from_the_key_and_never_from_a_text() -> None:
     texts = {"answers": [{"RDATA": ['"prb_id": 7, \\"prb_id\\": 8', "prb_id"]}], "name": "prb_id", "at": "timestamp"}
     line = json.dumps(texts | {"prb_id": 42, "stored_timestamp": 5, "timestamp": 4}).encode()
-    assert key_of(line) == (42, 4)
+    assert turn_of(line) == (42, 4)
     assert probe_of(b'{"prb_id" : 6019}') == 6019
     assert probe_of(b'{"prb_id":null}') is None
     assert probe_of(b'{"prb_id":-1}') is None

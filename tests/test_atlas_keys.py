@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from pathlib import Path
-from urllib.parse import quote
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from catchment.platforms.atlas.hiding import Hiding
-from catchment.platforms.atlas.keys import VARIABLES, Key, Keys, Permission, find_keys
+from catchment.platforms.atlas.key_sources import VARIABLES, find_keys
+from catchment.platforms.atlas.keys import Key, Keys, Permission
 
 KEY = "1b2c3d4e-0000-4000-8000-5f6a7b8c9d0e"
 TOOLS = ".config/ripe-atlas-tools/rc"
@@ -104,19 +103,18 @@ def test_a_name_of_ripe_atlas_tools_stands_for_its_key_to_read_with(tmp_path: Pa
 def test_no_file_is_read_where_no_home_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, BLAEU, FILES[BLAEU])
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert find_keys({}) == Keys()
-    assert find_keys({"HOME": ""}) == Keys()
-    assert found(find_keys({"HOME": str(tmp_path)}))["create"] == ("blaeu-key", "~/.atlas/auth")
+    assert find_keys({"HOME": str(tmp_path)}) == Keys()
+    assert found(find_keys({}, home=tmp_path))["create"] == ("blaeu-key", "~/.atlas/auth")
 
 
 def test_ripe_atlas_tools_are_sought_where_xdg_says(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere", "ripe-atlas-tools/rc", FILES[TOOLS])
-    environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "elsewhere")}
-    assert found(find_keys(environ))["create"] == (
+    environ, home = {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere")}, tmp_path / "home"
+    assert found(find_keys(environ, home=home))["create"] == (
         "tools-create",
         f"{tmp_path}/elsewhere/ripe-atlas-tools/rc (create)",
     )
-    assert find_keys(environ | {"XDG_CONFIG_HOME": "elsewhere"}) == Keys()
+    assert find_keys({"XDG_CONFIG_HOME": "elsewhere"}, home=home) == Keys()
 
 
 @pytest.mark.parametrize(
@@ -234,36 +232,30 @@ def test_no_key_is_in_any_text_about_keys() -> None:
     assert KEY not in f"{keys} {keys!r} {keys.create} {list(keys)}"
 
 
-HALVES = (KEY[:18], KEY[18:])
 FORMS = {
     "plain": KEY,
     "upper": KEY.upper(),
-    "first half": HALVES[0],
-    "second half": HALVES[1],
+    "first half": KEY[:18],
+    "second half": KEY[18:],
     "without hyphens": KEY.replace("-", ""),
-    "percent": "".join(f"%{ord(char):02X}" for char in KEY),
-    "percent, some": KEY.replace("-", "%2d"),
-    "percent, twice": quote(KEY.replace("-", "%2D")),
-    "hexadecimal": KEY.encode().hex(),
-    **{f"base64 behind {lead}": base64.b64encode(b"x" * lead + KEY.encode()).decode() for lead in range(4)},
-    "base64 of a header": base64.urlsafe_b64encode(f"Authorization: Key {KEY}".encode()).decode(),
+    "percent": KEY.replace("-", "%2D"),
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_key_is_hidden_in_every_form_in_which_it_may_come_back(form: str) -> None:
     hide = Hiding([KEY])
-    text = hide(f"before {form} after")
-    assert text.startswith("before ")
-    assert text.endswith(" after")
-    assert "(key)" in text
-    # What is left of a key are the ends that base64 mixes with what stands beside it.
-    known = base64.urlsafe_b64encode(b"Authorization: Key ").decode()[:-4]
-    assert all(len(piece) < 8 for piece in text.replace(known, "").replace("(key)", " ").split())
+    assert hide(f"before {form} after") == "before (key) after"
     assert hide.may_be_in(f"before {form} after")
 
 
+def test_a_short_secret_is_hidden_as_a_whole() -> None:
+    assert Hiding(["short", ""])("a SHORT shor") == "a (key) shor"
+    assert not Hiding(["short", ""]).may_be_in("shor")
+
+
 @given(text=st.text(), start=st.integers(0, 28), end=st.integers(8, 36))
+@example(text="%", start=0, end=8)
 def test_eight_characters_of_a_key_are_never_left(text: str, start: int, end: int) -> None:
     hidden = Hiding([KEY])(text + KEY[start : max(end, start + 8)] + text).lower()
     assert not any(KEY[first : first + 8] in hidden for first in range(29))

@@ -10,10 +10,9 @@ from catchment import workflow
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, campaign_from
 from catchment.errors import InvalidFile, PlatformFailed, UnknownName
 from catchment.model import Address, BuiltIn, Kind, Service, Target, Window
-from catchment.platforms.atlas.measurements import Measurement
 from catchment.platforms.atlas.reusing import expand, remarks, reuse
 from catchment.services import bundled_service
-from catchment.store import Run
+from catchment.store import Measurement, Run
 from tests.atlas_server import Answer, Bench, Request, error, ok
 
 NOW = 1_700_000_000.0
@@ -205,7 +204,7 @@ def test_times_that_are_none_say_nothing(bench: Bench, hostile: Any) -> None:
     assert [one.id for one in reused(bench, BUILT_IN | {"stop_time": hostile})] == [10301]
 
 
-@pytest.mark.parametrize("hostile", [None, [], "Failed", {"id": None}, {"id": "7", "name": 7}, {}])
+@pytest.mark.parametrize("hostile", [None, [], "?", {"id": None}, {"id": "7", "name": 7}, {}])
 def test_a_status_that_is_none_says_nothing(bench: Bench, hostile: Any) -> None:
     assert [one.id for one in reused(bench, BUILT_IN | {"status": hostile})] == [10301]
 
@@ -338,7 +337,7 @@ def test_a_campaign_of_kinds_reads_the_vantage_points_that_it_chooses_where_thei
     assert [one["id"] for one in workflow.plan_campaign(file, now=NOW)["measurements"]] == [10301, 11301, 5001, 6001]
     run = Run.open(workflow.run_campaign(file, tmp_path / "results", environ={}, clock=lambda: NOW).run)
     assert run.accepted is not None
-    asked = {one["id"]: set(one["probes"]) for one in run.accepted.measurements}
+    asked = {one.id: set(one.probes or ()) for one in run.accepted.measurements}
     assert list(asked) == [10301, 11301, 5001, 6001]
     assert asked[10301] == asked[5001]
     assert asked[11301] == asked[6001]

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Schedule
+from catchment.campaign import Campaign, CampaignTarget, Limits, PlatformName, Query, Schedule
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target
 from catchment.platforms.atlas.adopting import find_part, find_run
 from catchment.platforms.atlas.client import PlatformUnsure, Refused
-from catchment.platforms.atlas.measurements import Measurement
-from catchment.platforms.atlas.scheduling import Standing, definition, schedule
+from catchment.platforms.atlas.scheduling import definition, divide, schedule
+from catchment.store import Accepted, Measurement, Stage
 from tests.atlas_server import Answer, Bench, Fault, Request, Script, error, ok, probe
 
 NOW = 1_700_000_000.0
@@ -64,18 +64,36 @@ class Api:
 
 
 def ask(bench: Bench, script: Script, probes: list[dict[str, Any]], **options: Any) -> list[Measurement]:
+    return list(asked_for(bench, script, probes, **options).measurements)
+
+
+def asked_for(
+    bench: Bench,
+    script: Script,
+    probes: list[dict[str, Any]],
+    *,
+    unsure: dict[str, float] | None = None,
+    measurements: Sequence[Measurement] = (),
+    **options: Any,
+) -> Accepted:
     passed = Passed()
     given: dict[str, Any] = {
         "campaign": campaign(),
         "targets": [FOUR],
-        "run_tag": "catchment-1a2b",
         "clock": passed.now,
         "sleep": passed.sleep,
         "record": lambda _: None,
     } | options
+    before = Accepted(
+        tag="catchment-1a2b",
+        stage=Stage.SCHEDULING,
+        parts=divide(given["campaign"], given["targets"], probes),
+        measurements=tuple(measurements),
+        unsure=unsure or {},
+    )
     with bench.atlas(script) as (atlas, server):
         try:
-            return list(schedule(atlas, probes=probes, **given))
+            return schedule(atlas, accepted=before, **given)
         finally:
             posts.extend(request for request in server.requests if request.method == "POST")
 
@@ -152,7 +170,7 @@ def test_more_than_a_thousand_probes_are_asked_in_several_posts_that_start_toget
 
 def test_what_was_accepted_is_recorded_before_a_later_post_fails(bench: Bench) -> None:
     api, answered = Api(), [0]
-    recorded: list[Standing] = []
+    recorded: list[Accepted] = []
 
     def script(request: Request) -> Answer | Fault:
         answered[0] += 1
@@ -166,7 +184,7 @@ def test_what_was_accepted_is_recorded_before_a_later_post_fails(bench: Bench) -
 
 
 def test_after_a_refusal_nothing_is_unsure(bench: Bench) -> None:
-    recorded: list[Standing] = []
+    recorded: list[Accepted] = []
     with pytest.raises(Refused, match="higher than your maximum daily results limit"):
         ask(
             bench,
@@ -174,7 +192,7 @@ def test_after_a_refusal_nothing_is_unsure(bench: Bench) -> None:
             [probe(1)],
             record=recorded.append,
         )
-    assert recorded[-1] == Standing()
+    assert (recorded[-1].measurements, recorded[-1].unsure) == ((), {})
 
 
 def test_a_schedule_has_interval_start_and_stop(bench: Bench) -> None:
@@ -227,42 +245,95 @@ def test_definitions_hold_what_identifies_a_site_and_what_finds_them_again() -> 
     assert [traceroute[name] for name in ("protocol", "packets", "paris", "max_hops")] == ["ICMP", 3, 16, 32]
 
 
-def test_measurements_come_back_from_json_as_they_were(bench: Bench) -> None:
-    measurements = ask(bench, Api(), [probe(1)])
-    tables = json.loads(json.dumps([one.to_table() for one in measurements]))
-    assert [Measurement.from_table(table) for table in tables] == measurements
-
-
 def test_what_an_earlier_process_posted_is_found_again_and_not_posted_twice(bench: Bench) -> None:
     api, probes = Api(), [probe(number) for number in range(1, 1002)]
     before = ask(bench, api, probes)
     api.accepted = {number: one for number, one in api.accepted.items() if number <= 1_000_002}
     api.accepted[1_000_009] = BUILT_IN | {"tags": ["catchment", "somebody-else"], "description": "other"}
     posts.clear()
-    recorded: list[Standing] = []
-    standing = Standing(unsure={"v4-1": NOW - 10})
-    after = ask(bench, api, probes, standing=standing, record=recorded.append)
+    recorded: list[Accepted] = []
+    after = ask(bench, api, probes, unsure={"v4-1": NOW - 10}, record=recorded.append)
     assert [post.body["probes"][0]["value"] for post in posts] == ["1001"]
     assert after[:2] == before[:2]
-    assert recorded[0] == Standing(measurements=tuple(before[:2]))
+    assert (recorded[0].measurements, recorded[0].unsure) == (tuple(before[:2]), {})
 
 
 def test_what_is_recorded_is_neither_looked_for_nor_asked_for(bench: Bench) -> None:
-    standing = Standing(measurements=tuple(ask(bench, Api(), [probe(1)])))
+    before = ask(bench, Api(), [probe(1)])
     posts.clear()
-    with bench.atlas([]) as (atlas, server):
-        again = schedule(
-            atlas, campaign=campaign(), targets=[FOUR], probes=[probe(1)], run_tag="catchment-1a2b", clock=lambda: NOW,
-            sleep=lambda _: None, record=lambda _: None, standing=standing,
-        )  # fmt: skip
-        assert server.requests == []
-    assert again == standing.measurements
+    assert ask(bench, Api(), [probe(1)], measurements=before) == before
+    assert posts == []
+
+
+def test_what_is_recorded_stands_also_when_its_time_is_over(bench: Bench) -> None:
+    plan = campaign(Kind.PING, schedule=Schedule(interval_s=300, rounds=2, start=datetime.fromtimestamp(NOW + 60, UTC)))
+    before = ask(bench, Api(), [probe(1)], campaign=plan)
+    late = NOW + 86_400
+    assert ask(bench, Api(), [probe(1)], campaign=plan, measurements=before, clock=lambda: late) == before
+
+
+def test_a_part_whose_time_is_over_is_left_out_and_said(bench: Bench) -> None:
+    plan = campaign(Kind.PING, schedule=Schedule(interval_s=300, rounds=2, start=datetime.fromtimestamp(NOW + 60, UTC)))
+    both = [probe(1, tags=[V4, V6]), probe(2, tags=[V4, V6])]
+    first = ask(bench, Api(), both, campaign=plan)
+    posts.clear()
+    after = asked_for(
+        bench, Api(), both, campaign=plan, targets=[FOUR, SIX], measurements=first, unsure={"v6-1": NOW},
+        clock=lambda: NOW + 86_400,
+    )  # fmt: skip
+    assert (list(after.measurements), after.unsure, posts) == (first, {}, [])
+    (remark,) = after.remarks
+    assert "part v6-1, 2 vantage points, was not asked for: " in remark
+    assert "no whole round is left" in remark
+
+
+def test_a_part_that_is_late_begins_later_and_that_is_said(bench: Bench) -> None:
+    plan = campaign(Kind.PING, schedule=Schedule(interval_s=300, rounds=9, start=datetime.fromtimestamp(NOW + 60, UTC)))
+    after = asked_for(bench, Api(), [probe(1)], campaign=plan, unsure={"v4-1": NOW}, clock=lambda: NOW + 1245)
+    (measurement,) = after.measurements
+    assert measurement.start == NOW + 1260
+    assert after.remarks == ("part v4-1, 1 vantage points, begins 20 minutes late",)
+
+
+def test_a_part_without_a_round_before_the_planned_change_is_not_asked_for(bench: Bench) -> None:
+    change = datetime.fromtimestamp(NOW + 3660, UTC)
+    plan = campaign(Kind.PING, schedule=Schedule(interval_s=300, change_at=change))
+    with pytest.raises(PlatformFailed, match="when its change is over"):
+        ask(bench, Api(), [probe(1)], campaign=plan, unsure={"v4-1": NOW - 9999}, clock=lambda: NOW + 3700)
+    assert posts == []
+
+
+def test_the_probes_of_a_part_are_those_that_were_noted(bench: Bench) -> None:
+    tags = [probe(1), probe(2), probe(3, tags=[V6])]
+    assert divide(campaign(), [FOUR], tags) == {"v4-1": (1, 2)}
+    small = campaign(limits=Limits(probes_per_measurement=1))
+    assert divide(small, [FOUR], tags) == {"v4-1": (1,), "v4-2": (2,)}
+
+
+@pytest.mark.parametrize("asked_s", [None, 90], ids=["as it likes", "Retry-After"])
+def test_a_post_that_was_throttled_is_sent_again_with_a_start_in_the_time_to_come(
+    bench: Bench, asked_s: int | None
+) -> None:
+    api, passed, refused = Api(), Passed(), [0]
+    headers = {} if asked_s is None else {"Retry-After": str(asked_s)}
+
+    def throttle(request: Request) -> Answer | Fault:
+        refused[0] += 1
+        return Answer(status=429, body={"detail": "slow down"}, headers=headers) if refused[0] <= 3 else api(request)
+
+    recorded: list[Accepted] = []
+    found = ask(bench, throttle, [probe(1)], clock=passed.now, sleep=passed.sleep, record=recorded.append)
+    assert passed.slept_s == (28 if asked_s is None else 270)
+    assert len(posts) == 4
+    assert {one.start for one in found} == {posts[-1].body["start_time"]}
+    assert posts[-1].body["start_time"] >= passed.now() + 15
+    assert recorded[1].unsure == {}
 
 
 def test_that_a_part_is_asked_for_is_recorded_before_the_post(bench: Bench) -> None:
-    recorded: list[Standing] = []
+    recorded: list[Accepted] = []
     (dns, ping) = ask(bench, Api(), [probe(1)], record=recorded.append)
-    assert recorded == [Standing(unsure={"v4-1": NOW}), Standing(measurements=(dns, ping))]
+    assert [(one.unsure, one.measurements) for one in recorded] == [({"v4-1": NOW}, ()), ({}, (dns, ping))]
 
 
 class Forgetful(Api):
@@ -300,7 +371,7 @@ def test_an_answer_that_got_lost_is_looked_for_and_nothing_is_asked_twice(bench:
     assert len(posts) == 1
     assert listed_after_s <= passed.slept_s <= 300
     (line,) = said
-    assert "looking for them" in line
+    assert "looking whether it was done" in line
 
 
 def test_a_post_that_never_arrived_is_sent_again_once_lists_would_show_it(bench: Bench) -> None:
@@ -313,12 +384,12 @@ def test_a_post_that_never_arrived_is_sent_again_once_lists_would_show_it(bench:
 
 
 def test_an_answer_that_is_lost_each_time_is_given_up_and_stays_unsure(bench: Bench) -> None:
-    passed, recorded = Passed(), list[Standing]()
+    passed, recorded = Passed(), list[Accepted]()
     api = Forgetful(passed, loses=9, listed_after_s=0, accepts=False)
     with pytest.raises(PlatformUnsure):
         ask(bench, api, [probe(1)], clock=passed.now, sleep=passed.sleep, record=recorded.append)
     assert len(posts) == 3
-    assert recorded[-1] == Standing(unsure={"v4-1": api.posted_at[-1]})
+    assert (recorded[-1].unsure, recorded[-1].measurements) == ({"v4-1": api.posted_at[-1]}, ())
 
 
 @pytest.mark.parametrize("kept", [1, 3], ids=["half", "too many"])
@@ -330,7 +401,7 @@ def test_a_part_that_is_listed_by_half_or_doubled_is_not_posted_again(bench: Ben
     api.accepted = {number: one for number, one in api.accepted.items() if number < 1_000_001 + kept}
     posts.clear()
     with pytest.raises(PlatformFailed, match=f"lists {kept} of the 2 measurements of part v4-1"):
-        ask(bench, api, [probe(1)], standing=Standing(unsure={"v4-1": NOW}))
+        ask(bench, api, [probe(1)], unsure={"v4-1": NOW})
     assert posts == []
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catchment.model import Kind, Window
-from catchment.platforms.atlas.measurements import Measurement
 from catchment.platforms.atlas.slices import Slice, cut, file_name
+from catchment.store import Measurement
 
 NOON = 1_700_006_400  # 2023-11-15T00:00:00Z
 HOUR = 3600
@@ -36,7 +36,7 @@ def test_a_day_of_a_root_letter_is_cut_into_quarters_of_an_hour() -> None:
     assert {piece.end - piece.begin for piece in pieces if piece.end is not None} == {900}
     assert (pieces[0].first, pieces[0].last, pieces[1].first) == (NOON, NOON + 899, NOON + 900)
     assert pieces[-1].last == NOON + 24 * HOUR - 1
-    assert file_name(K_ROOT, pieces[1], alone=False) == "10301-20231115T001500Z.ndjson.gz"
+    assert file_name(K_ROOT, pieces[1], alone=False) == "10301-20231115T001500Z-20231115T003000Z.ndjson.gz"
 
 
 def test_traceroutes_are_cut_shorter_and_few_probes_longer() -> None:

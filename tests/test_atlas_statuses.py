@@ -26,7 +26,6 @@ JSON = st.recursive(
         (6, "No suitable probes", False, False),
         (7, "Failed", True, True),
         (8, "Denied", True, True),
-        (8, "Archived", True, True),
         (9, "Canceled", True, True),
     ],
 )
@@ -36,6 +35,12 @@ def test_a_status_is_told_by_its_number_and_else_by_its_name(
     for given_status in ({"id": number, "name": name}, {"id": number, "name": "?"}, {"name": name}, name):
         status = read_status({"status": given_status})
         assert (status.is_over, status.never_ran) == (is_over, never_ran)
+
+
+def test_what_is_archived_has_the_number_of_what_was_denied_but_did_run() -> None:
+    for given_status in ({"id": 8, "name": "Archived"}, {"name": "archived"}, "Archived"):
+        status = read_status({"status": given_status})
+        assert (status.is_over, status.never_ran) == (True, False)
 
 
 def test_time_and_probes_are_read_where_they_are_told() -> None:

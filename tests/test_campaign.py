@@ -167,7 +167,7 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         (CAMPAIGN + "schedule = { rounds = 3 }", "'schedule.rounds': needs 'interval_s'"),
         (
             CAMPAIGN + "schedule = { start = 2026-11-21T20:00:00Z, stop = 2026-11-21T19:00:00Z }",
-            "'schedule.stop': it lies before 'start'",
+            "'schedule.stop': it does not come after 'start'",
         ),
         (CAMPAIGN + "reuse = [10301]\nschedule = { interval_s = 240 }", "what is reused runs already"),
         (CAMPAIGN + "vantage_points = { count = 0 }", "key 'vantage_points.count': at least one"),
@@ -192,6 +192,11 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
         (CAMPAIGN + 'queries = [{ kind = "ping", packets = 17 }]', "'queries.packets': 17 is not from 1 to 16"),
         (CAMPAIGN + 'queries = [{ kind = "traceroute", packets = 0 }]', "'queries.packets': 0 is not from 1 to 16"),
         (CAMPAIGN + 'queries = [{ kind = "dns", packets = 5 }]', "a DNS query is one packet: leave it out"),
+        (CAMPAIGN + 'reuse = ["dns"]\nqueries = [{ kind = "ping" }]', "key 'queries': what is reused asks already"),
+        (
+            CAMPAIGN + 'vantage_points = { area = "africa", countries = ["DE"] }',
+            "key 'vantage_points.area': 'countries' is named as well, and would count alone",
+        ),
         (CAMPAIGN + "reuse = [0]", "key 'reuse': '0' is no measurement's number"),
         (CAMPAIGN + 'reuse = ["http"]', "key 'reuse.1"),
         (
@@ -286,11 +291,9 @@ def test_a_campaign_survives_being_frozen_into_a_run() -> None:
 
 
 EVERYTHING = """
-reuse = [10301, "ping"]
 queries = [{ kind = "dns", protocol = "TCP" }, { kind = "traceroute", protocol = "UDP", packets = 1 }]
 [vantage_points]
 count = 7
-area = "South-East"
 regions = ["eu27", "apnic"]
 countries = ["DE"]
 asns = [3333]
@@ -319,10 +322,19 @@ settle_s = 900
 """
 
 
-@pytest.mark.parametrize("text", [EVERYTHING, AROUND, 'vantage_points = { same_as = "before" }'])
+@pytest.mark.parametrize(
+    "text", [EVERYTHING, AROUND, 'reuse = [10301, "ping"]', 'vantage_points = { same_as = "before" }']
+)
 def test_a_campaign_with_everything_survives_being_frozen_into_a_run(tmp_path: Path, text: str) -> None:
     campaign = load_campaign(write(tmp_path, CAMPAIGN + text))
     assert campaign_from(json.loads(json.dumps(campaign_table(campaign))), tmp_path) == campaign
+
+
+def test_a_frozen_campaign_is_not_held_against_rules_that_came_later(tmp_path: Path) -> None:
+    table = campaign_table(load_campaign(write(tmp_path, CAMPAIGN))) | {"reuse": [10301, 10301]}
+    assert campaign_from(table, tmp_path, is_frozen=True).reuse == (10301, 10301)
+    with pytest.raises(InvalidFile, match="the same is there twice"):
+        campaign_from(table, tmp_path)
 
 
 def test_whom_a_run_asked_is_frozen_with_the_campaign_that_asks_them_again(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from catchment.model import AddressFamily, Kind, Target
 from catchment.platforms import sandbox as sandboxes
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.limits import Plan
-from catchment.platforms.atlas.measurements import Measurement
-from catchment.platforms.atlas.scheduling import schedule
+from catchment.platforms.atlas.scheduling import divide, schedule
 from catchment.platforms.atlas.selecting import asked, choose
 from catchment.platforms.sandbox import Sandbox, open_sandbox
+from catchment.store import Accepted, Measurement, Stage
 from catchment.workflow.planning import estimate_plan
 from tests.atlas_server import keys_of
 from tests.fake_internet import KEY, START, V4, V6, FakeInternet, vantage
@@ -89,17 +89,17 @@ def ask(
     probes = choose(atlas, wanted, {*families}, seed=1)
     counts: dict[int, int] = {af: len(asked(probes, af, wanted)) for af in families}
     plan = estimate_plan(campaign, targets, counts, sandbox.clock.now())
+    parts = divide(campaign, targets, probes)
     accepted = schedule(
         atlas,
         campaign=campaign,
         targets=targets,
-        probes=probes,
-        run_tag="catchment-1a2b",
+        accepted=Accepted(tag="catchment-1a2b", stage=Stage.SCHEDULING, parts=parts),
         clock=sandbox.clock.now,
         sleep=sandbox.clock.advance,
         record=lambda _: None,
     )
-    return plan, accepted
+    return plan, accepted.measurements
 
 
 def delivered(atlas: Atlas, measurement: Measurement) -> int:

@@ -15,13 +15,14 @@ from catchment.services import bundled_service
 from catchment.store import Run
 from catchment.workflow.earlier import whom_asked
 from catchment.workflow.planning import load_plan
+from tests.campaigns import NOON
 
-NOON = 1_795_262_400.0
 HOUR = 3600
 HEAD = """
 platform = "sandbox"
 targets = [{ service = "demo-dns" }, { service = "demo-dns", af = 6 }]
 queries = [{ kind = "dns" }]
+resolve_names = false
 """
 
 
@@ -43,7 +44,7 @@ def run(file: Path, *, after_s: float = 0) -> Run:
 def asked_by(measured: Run) -> dict[str, list[int]]:
     """Return whom a run asked, by target."""
     assert measured.accepted is not None
-    return {one["target"]: sorted(one["probes"]) for one in measured.accepted.measurements}
+    return {one.target: sorted(one.probes or ()) for one in measured.accepted.measurements}
 
 
 def verdicts(measured: Run) -> dict[int, set[str]]:

@@ -205,6 +205,7 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
     asked: dict[str, Any] = {
         "id": 1, "kind": "dns", "query": "q", "target": "t", "start": None, "stop": None, "interval_s": None,
         "reused": False, "asked": 1, "participants": None, "results": None, "status": "s",
+        "credits": 7,
     }  # fmt: skip
     return {
         "show_run": shown,

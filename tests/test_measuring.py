@@ -6,11 +6,9 @@ import io
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,31 +22,16 @@ from catchment.model import Grouping, Verdict, Window
 from catchment.platforms import connecting
 from catchment.platforms.atlas.client import Atlas, Endpoint, PlatformUnsure, Refused, StreamBroken
 from catchment.platforms.atlas.collecting import collect
-from catchment.platforms.sandbox import Sandbox, open_sandbox
+from catchment.platforms.sandbox import Sandbox
 from catchment.platforms.sandbox.internet.simulation import Internet
-from catchment.platforms.topology import host, make_world
+from catchment.platforms.topology import make_world
 from catchment.platforms.topology.elements import Trouble
-from catchment.services import bundled_service
 from catchment.store import Run, Stage
 from catchment.workflow import measuring
-from tests.atlas_server import Answer, Bench, Fault, error, html, serving
+from catchment.workflow.importing import Imported
+from tests.atlas_server import KEY, Answer, Bench, Fault, error, html, serving
+from tests.campaigns import CAMPAIGN, NOON, ON_ATLAS, copied, interrupted, run, toward
 from tests.conftest import ROOT
-
-NOON = 1_795_262_400.0
-CAMPAIGN = """
-name = "small"
-platform = "sandbox"
-targets = [{ service = "demo-dns" }]
-vantage_points = { count = 60 }
-"""
-ON_ATLAS = CAMPAIGN.replace("sandbox", "atlas")
-
-
-def run(folder: Path, text: str = CAMPAIGN, *, name: str = "run", **options: Any) -> Run:
-    file = folder / "campaign.toml"
-    file.write_text(text)
-    options = {"environ": {}, "clock": lambda: NOON, **options}
-    return Run.open(workflow.run_campaign(file, folder / "results", folder / "results" / "small" / name, **options).run)
 
 
 def left(folder: Path) -> list[str]:
@@ -64,32 +47,26 @@ def tables(measured: Run, *, without: str = "") -> list[Any]:
     ]
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Imported:
+    """Run a campaign undisturbed; who damages the run or goes on with it takes a copy."""
+    file = tmp_path_factory.mktemp("whole") / "campaign.toml"
+    file.write_text(CAMPAIGN)
+    return workflow.run_campaign(file, file.parent / "results", environ={}, clock=lambda: NOON)
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """Serve a sandbox with K-root and its built-in measurements, for campaigns that think it is RIPE Atlas."""
-    services = [bundled_service("k-root"), bundled_service("demo-dns")]
-    world = make_world(1, vantage_points=300)
-    for service in services:
-        world = host(world, service)
-    folder = tmp_path / "sandbox"
-    folder.mkdir()
-    with open_sandbox(Internet(world), start=NOON, services=services, folder=folder, key="the-right-key") as opened:
-        yield opened
+def whole(done: Imported) -> Run:
+    """Return the run of the undisturbed campaign."""
+    return Run.open(done.run)
 
 
-def toward(sandbox: Sandbox, key: str | None = None) -> dict[str, Any]:
-    """Return the options by which a campaign on RIPE Atlas goes to a sandbox instead."""
-    environ = {connecting.SERVER: sandbox.server, connecting.CA_FILE: str(sandbox.ca_file)}
-    environ |= {} if key is None else {"ATLAS_CREATE_KEY": key}
-    return {"environ": environ, "clock": sandbox.clock.now, "sleep": sandbox.clock.advance}
-
-
-def test_a_run_on_the_sandbox_holds_everything_that_was_asked(tmp_path: Path) -> None:
-    measured = run(tmp_path)
+def test_a_run_on_the_sandbox_holds_everything_that_was_asked(whole: Run) -> None:
+    measured = whole
     assert measured.header.platform == "sandbox"
     accepted = measured.accepted
     assert accepted is not None
-    assert [(one["kind"], len(one["probes"])) for one in accepted.measurements] == [("dns", 60), ("ping", 60)]
+    assert [(one.kind, len(one.probes or ())) for one in accepted.measurements] == [("dns", 60), ("ping", 60)]
     counts = measured.metrics["targets"][0]["vantage_points"]
     assert counts["total"] + counts["verdicts"].get(Verdict.NO_RESULT, 0) == 60
     assert measured.vantage_points.aggregate("count(*)").fetchall() == [(60,)]
@@ -99,25 +76,23 @@ def test_a_run_on_the_sandbox_holds_everything_that_was_asked(tmp_path: Path) ->
     }
 
 
-def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
-    first, second = run(tmp_path, name="first"), run(tmp_path, name="second")
-    assert tables(first) == tables(second)
-    assert (first.path / "assignments/part-0.parquet").read_bytes() == (
-        second.path / "assignments/part-0.parquet"
+def test_the_same_seed_gives_the_same_tables(tmp_path: Path, whole: Run) -> None:
+    second = run(tmp_path)
+    assert tables(second) == tables(whole)
+    assert (second.path / "assignments/part-0.parquet").read_bytes() == (
+        whole.path / "assignments/part-0.parquet"
     ).read_bytes()
 
 
-def test_the_same_seed_at_another_time_gives_the_same_tables_but_for_the_times(tmp_path: Path) -> None:
-    first = run(tmp_path, name="first")
-    later = run(tmp_path, name="later", clock=lambda: NOON + 86_400 * 3 + 17)
+def test_the_same_seed_at_another_time_gives_the_same_tables_but_for_the_times(tmp_path: Path, whole: Run) -> None:
+    later = run(tmp_path, clock=lambda: NOON + 86_400 * 3 + 17)
     without = "window_start, window_end, measured_at, raw_record"  # lines come in the order of their times
-    assert tables(first, without=without) == tables(later, without=without)
+    assert tables(whole, without=without) == tables(later, without=without)
 
 
-def test_another_seed_gives_another_internet(tmp_path: Path) -> None:
-    first = run(tmp_path, name="first")
-    other = run(tmp_path, CAMPAIGN + "sandbox = { seed = 2 }\n", name="other")
-    assert first.vantage_points.fetchall() != other.vantage_points.fetchall()
+def test_another_seed_gives_another_internet(tmp_path: Path, whole: Run) -> None:
+    other = run(tmp_path, CAMPAIGN + "sandbox = { seed = 2 }\n")
+    assert whole.vantage_points.fetchall() != other.vantage_points.fetchall()
 
 
 def test_a_periodic_campaign_asks_every_round(tmp_path: Path) -> None:
@@ -141,9 +116,9 @@ def test_a_wrong_key_is_one_line_and_leaves_nothing(tmp_path: Path, sandbox: San
 
 
 def test_the_key_is_stored_nowhere(tmp_path: Path, sandbox: Sandbox) -> None:
-    measured = run(tmp_path, ON_ATLAS, **toward(sandbox, key="the-right-key"))
+    measured = run(tmp_path, ON_ATLAS, **toward(sandbox))
     for file in measured.path.rglob("*"):
-        assert file.is_dir() or b"the-right-key" not in file.read_bytes()
+        assert file.is_dir() or KEY.encode() not in file.read_bytes()
 
 
 def test_a_budget_that_is_too_small_stops_the_run_before_anything_is_asked(tmp_path: Path) -> None:
@@ -155,21 +130,19 @@ def test_a_budget_that_is_too_small_stops_the_run_before_anything_is_asked(tmp_p
     assert left(tmp_path) == []
 
 
-def test_a_place_that_is_taken_is_left_alone(tmp_path: Path) -> None:
-    first = run(tmp_path)
-    before = (first.path / "metrics.json").read_bytes()
+def test_a_place_that_is_taken_is_left_alone(tmp_path: Path, whole: Run) -> None:
+    path = copied(whole.path, tmp_path)
     with pytest.raises(InvalidRun, match="exists already"):
         run(tmp_path)
-    assert (first.path / "metrics.json").read_bytes() == before
+    assert (path / "metrics.json").read_bytes() == (whole.path / "metrics.json").read_bytes()
 
 
-def test_runs_are_named_by_campaign_and_time(tmp_path: Path) -> None:
-    file = tmp_path / "campaign.toml"
-    file.write_text(CAMPAIGN)
-    names = [
-        workflow.run_campaign(file, tmp_path / "results", environ={}, clock=lambda: NOON).run.name for _ in range(2)
-    ]
-    assert names == ["2026-11-21T120000Z", "2026-11-21T120000Z-2"]
+def test_runs_are_named_by_campaign_and_time(tmp_path: Path, whole: Run) -> None:
+    assert (whole.path.parent.name, whole.path.name) == ("small", "2026-11-21T120000Z")
+    (tmp_path / "results" / "small" / whole.path.name).mkdir(parents=True)
+    (tmp_path / "campaign.toml").write_text(CAMPAIGN)
+    second = workflow.run_campaign(tmp_path / "campaign.toml", tmp_path / "results", environ={}, clock=lambda: NOON)
+    assert second.run.name == "2026-11-21T120000Z-2"
 
 
 def test_a_campaign_with_a_typo_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
@@ -226,8 +199,8 @@ def test_an_answer_that_is_lost_is_found_again_and_the_run_goes_on(
         raise PlatformUnsure("the answer was lost")
 
     monkeypatch.setattr(Atlas, "create", lose)
-    measured = run(tmp_path, ON_ATLAS, **toward(sandbox, key="the-right-key"), say=said.append)
-    assert any("the answer was lost: looking for them" in line for line in said)
+    measured = run(tmp_path, ON_ATLAS, **toward(sandbox), say=said.append)
+    assert any("the answer was lost: looking whether it was done" in line for line in said)
     assert measured.accepted is not None
     assert len(measured.accepted.measurements) == measurements_at(sandbox, measured.accepted.tag) == 2
     assert measured.metrics["targets"][0]["vantage_points"]["assigned"] > 40
@@ -242,7 +215,7 @@ def test_an_answer_lost_with_the_process_is_found_again_by_resume(
         real(self, *words, **options)
         raise KeyboardInterrupt
 
-    options = toward(sandbox, key="the-right-key")
+    options = toward(sandbox)
     with monkeypatch.context() as patched:
         patched.setattr(Atlas, "create", die)
         with pytest.raises(Interrupted, match=r"`catchment resume .*` goes on; `catchment stop .*` ends") as caught:
@@ -257,16 +230,8 @@ def test_an_answer_lost_with_the_process_is_found_again_by_resume(
     assert Run.open(done.run).metrics["targets"][0]["vantage_points"]["assigned"] > 40
 
 
-def test_an_interrupted_run_does_not_look_whole_and_goes_on(tmp_path: Path) -> None:
-    whole = run(tmp_path, name="whole")
-
-    def press_ctrl_c(text: str, _: float) -> None:
-        if "answered" in text:
-            raise KeyboardInterrupt
-
-    with pytest.raises(Interrupted, match=r"interrupted; the run is kept: `catchment resume .*` goes on"):
-        run(tmp_path, name="cut", progress=press_ctrl_c)
-    path = whole.path.parent / "cut"
+def test_an_interrupted_run_does_not_look_whole_and_goes_on(tmp_path: Path, whole: Run) -> None:
+    path = interrupted(tmp_path)
     for look in (Run.open, workflow.derive):
         with pytest.raises(InvalidRun, match="not all results are here yet: `catchment resume"):
             look(path)
@@ -291,14 +256,14 @@ def test_a_run_stopped_while_it_was_judged_is_derived(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("progress_of", ["complete", "imported"])
-def test_what_cannot_be_gone_on_with_says_so(tmp_path: Path, progress_of: str, sample: dict[str, Run]) -> None:
-    path = run(tmp_path).path if progress_of == "complete" else sample["before"].path
+def test_what_cannot_be_gone_on_with_says_so(whole: Run, progress_of: str, sample: dict[str, Run]) -> None:
+    path = whole.path if progress_of == "complete" else sample["before"].path
     with pytest.raises(InvalidRun, match="complete already" if progress_of == "complete" else "was imported"):
         workflow.resume_run(path, environ={})
 
 
-def test_two_processes_never_work_on_one_run(tmp_path: Path) -> None:
-    path = run(tmp_path).path
+def test_two_processes_never_work_on_one_run(tmp_path: Path, whole: Run) -> None:
+    path = copied(whole.path, tmp_path)
     (path / "metrics.json").unlink()
     with store.locked(path):
         for work in (workflow.derive, lambda path: workflow.resume_run(path, environ={})):
@@ -321,9 +286,8 @@ def test_a_run_in_which_nobody_reports_is_a_run(tmp_path: Path) -> None:
     console.print(terminal.show_run(workflow.show(measured)))
 
 
-def test_a_file_of_results_that_got_lost_is_fetched_again(tmp_path: Path) -> None:
-    whole = run(tmp_path, name="whole")
-    path = run(tmp_path, name="torn").path
+def test_a_file_of_results_that_got_lost_is_fetched_again(tmp_path: Path, whole: Run) -> None:
+    path = copied(whole.path, tmp_path)
     (path / "metrics.json").unlink()
     (path / "raw" / "1000001.ndjson.gz").unlink()
     with pytest.raises(InvalidRun, match="not all results are here yet"):
@@ -332,16 +296,13 @@ def test_a_file_of_results_that_got_lost_is_fetched_again(tmp_path: Path) -> Non
     assert tables(Run.open(path)) == tables(whole)
 
 
-@pytest.mark.parametrize("damage", [b"", b"hello", None], ids=["emptied", "overwritten", "cut"])
-def test_a_file_of_results_that_was_damaged_is_named_and_can_be_fetched_again(
-    tmp_path: Path, damage: bytes | None
-) -> None:
-    whole = run(tmp_path, name="whole")
-    path = run(tmp_path, name="torn").path
+def test_a_file_of_results_that_was_damaged_is_named_and_can_be_fetched_again(tmp_path: Path, whole: Run) -> None:
+    path = copied(whole.path, tmp_path)
     file = path / "raw" / "1000001.ndjson.gz"
-    file.write_bytes(file.read_bytes()[:500] if damage is None else damage)
-    with pytest.raises(InvalidRun, match=r"1000001\.ndjson\.gz: damaged .*: remove it, and `catchment resume"):
-        workflow.derive(path)
+    for damage in (b"", b"hello", file.read_bytes()[:500]):
+        file.write_bytes(damage)
+        with pytest.raises(InvalidRun, match=r"1000001\.ndjson\.gz: damaged .*: remove it, and `catchment resume"):
+            workflow.derive(path)
     file.unlink()
     workflow.resume_run(path, environ={}, clock=lambda: NOON)
     assert tables(Run.open(path)) == tables(whole)
@@ -371,9 +332,7 @@ def test_whom_a_family_does_not_reach_is_told_and_stays_told(tmp_path: Path) -> 
     assert said in workflow.derive(done.run).warnings
 
 
-def test_a_campaign_of_ipv4_alone_leaves_nobody_out(tmp_path: Path) -> None:
-    (tmp_path / "campaign.toml").write_text(CAMPAIGN)
-    done = workflow.run_campaign(tmp_path / "campaign.toml", tmp_path, environ={}, clock=lambda: NOON)
+def test_a_campaign_of_ipv4_alone_leaves_nobody_out(done: Imported) -> None:
     assert not any("not asked" in warning for warning in done.warnings)
 
 
@@ -394,20 +353,11 @@ def test_a_one_off_that_few_answered_says_so(tmp_path: Path) -> None:
     assert sum(few in line for line in again.warnings) == 2
 
 
-def test_a_run_goes_on_with_the_topology_that_it_began_with(tmp_path: Path) -> None:
+def test_a_run_goes_on_with_the_topology_of_the_file_that_it_began_with(tmp_path: Path, whole: Run) -> None:
     (tmp_path / "campaign.toml").write_text(CAMPAIGN)
     workflow.save_topology(tmp_path / "campaign.toml", tmp_path / "world.toml")
-    on_file = CAMPAIGN + 'sandbox = { topology = "world.toml" }'
-    whole = run(tmp_path, on_file, name="whole")
-
-    def press_ctrl_c(text: str, _: float) -> None:
-        if "answered" in text:
-            raise KeyboardInterrupt
-
-    with pytest.raises(Interrupted):
-        run(tmp_path, on_file, name="cut", progress=press_ctrl_c)
+    path = interrupted(tmp_path, CAMPAIGN + 'sandbox = { topology = "world.toml" }')
     (tmp_path / "world.toml").write_text("")
-    path = whole.path.parent / "cut"
     workflow.resume_run(path, environ={}, clock=lambda: NOON + 5)
     assert tables(Run.open(path)) == tables(whole)
 
@@ -421,8 +371,8 @@ def test_a_topology_and_a_service_that_contradict_each_other_are_named(tmp_path:
         run(tmp_path, CAMPAIGN + 'sandbox = { topology = "world.toml" }')
 
 
-def test_a_sandbox_whose_journal_is_lost_is_not_gone_on_with(tmp_path: Path) -> None:
-    path = run(tmp_path).path
+def test_a_sandbox_whose_journal_is_lost_is_not_gone_on_with(tmp_path: Path, whole: Run) -> None:
+    path = copied(whole.path, tmp_path)
     for lost in (path / "metrics.json", path / "raw" / "1000001.ndjson.gz", store.journal_file(path)):
         lost.unlink()
     with pytest.raises(InvalidRun, match=r"sandbox\.ndjson is lost.*: remove the folder, and run the campaign anew$"):
@@ -430,7 +380,7 @@ def test_a_sandbox_whose_journal_is_lost_is_not_gone_on_with(tmp_path: Path) -> 
 
 
 def test_interrupted_before_anything_was_asked_leaves_nothing(tmp_path: Path) -> None:
-    def press_ctrl_c(text: str, _: float) -> None:
+    def press_ctrl_c(_: str, __: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="nothing is left behind"):
@@ -438,10 +388,9 @@ def test_interrupted_before_anything_was_asked_leaves_nothing(tmp_path: Path) ->
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
     (tmp_path / "campaign.toml").write_text(
-        CAMPAIGN.replace("60", "1000") + "schedule = { interval_s = 60, rounds = 9 }"
+        CAMPAIGN.replace("60", "300") + "schedule = { interval_s = 60, rounds = 9 }"
     )
     words = ["run", "campaign.toml", "--out", "results/small/run"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -451,13 +400,10 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path, numbe
         while not ((path / "measurements.json").exists() and '"v4-1"' in (path / "measurements.json").read_text()):
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(number)
+        process.terminate()
         _, said = process.communicate(timeout=30)
-    if number is signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-    else:
-        assert (process.returncode, len(said.splitlines())) == (130, 1)
-        assert "interrupted; the run is kept: `catchment resume results/small/run` goes on" in said
+    assert (process.returncode, len(said.splitlines())) == (130, 1)
+    assert "interrupted; the run is kept: `catchment resume results/small/run` goes on" in said
     assert not (path / "metrics.json").exists()
     workflow.resume_run(path, environ={})
     accepted = [line for line in store.journal_file(path).read_text().splitlines() if '"accepted"' in line]
@@ -480,9 +426,11 @@ def test_an_outage_is_waited_out_while_the_measurements_go_on(
 
     monkeypatch.setattr(measuring, "collect", break_off)
     text = ON_ATLAS + "schedule = { interval_s = 600, rounds = 4 }\n"
-    measured = run(tmp_path, text, **toward(sandbox, key="the-right-key"), say=said.append)
+    measured = run(tmp_path, text, **toward(sandbox), say=said.append)
     assert [after - before for before, after in itertools.pairwise(failed)] == [300, 300]
-    assert sum("the network is gone; the measurements go on: looking again in 5 minutes" in line for line in said) == 3
+    assert (
+        sum("the network is gone; the measurements go on: looking again every 5 minutes" in line for line in said) == 1
+    )
     assert measured.metrics["targets"][0]["vantage_points"]["assigned"] > 40
 
 
@@ -496,7 +444,7 @@ def test_a_refusal_is_not_waited_out(
     monkeypatch.setattr(measuring, "collect", refuse)
     text = ON_ATLAS + "schedule = { interval_s = 600, rounds = 4 }\n"
     with pytest.raises(PlatformFailed, match="no; the run is kept"):
-        run(tmp_path, text, **toward(sandbox, key="the-right-key"))
+        run(tmp_path, text, **toward(sandbox))
 
 
 REUSE = """
@@ -569,11 +517,3 @@ def test_the_windows_before_and_after_a_change_in_one_run_are_compared(tmp_path:
     fra = next(site for site in target["sites"] if site["site"] == "fra")
     assert fra["before"] == fra["left"] > 30
     assert fra["after"] == 0
-
-
-def test_a_campaign_runs_on_a_topology_file(tmp_path: Path) -> None:
-    (tmp_path / "campaign.toml").write_text(CAMPAIGN)
-    workflow.save_topology(tmp_path / "campaign.toml", tmp_path / "world.toml")
-    generated = run(tmp_path, name="generated")
-    from_file = run(tmp_path, CAMPAIGN + 'sandbox = { topology = "world.toml" }', name="from-file")
-    assert tables(generated) == tables(from_file)

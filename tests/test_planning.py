@@ -14,9 +14,9 @@ from catchment.errors import InvalidFile
 from catchment.metrics import Numbers
 from catchment.store import Run
 from catchment.workflow.planning import load_plan
+from tests.campaigns import NOON
 from tests.conftest import ROOT
 
-NOON = 1_795_262_400.0
 BOTH = '{ service = "demo-dns" }, { service = "demo-dns", af = 6 }'
 SMALL = 'vantage_points = { count = 60 }\nqueries = [{ kind = "dns" }]\n'
 
@@ -66,7 +66,7 @@ def test_in_the_sandbox_a_plan_knows_how_many_have_ipv6(tmp_path: Path) -> None:
     accepted = Run.open(done.run).accepted
     assert accepted is not None
     assert plan["exact"]
-    assert [one["probes"] for one in plan["measurements"]] == [len(one["probes"]) for one in accepted.measurements]
+    assert [one["probes"] for one in plan["measurements"]] == [len(one.probes or ()) for one in accepted.measurements]
     assert plan["measurements"][0]["probes"] == 60
     assert 10 < plan["measurements"][1]["probes"] < 60
     assert "most" not in plan["summary"]
@@ -133,7 +133,7 @@ rounds = 1000
 def test_what_exceeds_limits_is_told_by_how_much_and_what_would_keep_them_all(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, MANY)
     with pytest.raises(InvalidFile) as caught:
-        workflow.check_limits(plan["limits"])
+        workflow.check_plan(plan)
     assert str(caught.value) == (
         "the campaign comes to 144,000 results per day, 44,000 more than the 100,000 allowed, and to 1,440,000 credits "
         "per day, 440,000 more than the 1,000,000 allowed: lower vantage_points.count to 347, or raise "
@@ -148,25 +148,32 @@ def test_what_exceeds_limits_is_told_by_how_much_and_what_would_keep_them_all(tm
 def test_a_budget_of_its_own_can_be_raised(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SMALL + "budget = { results = 59 }")
     with pytest.raises(InvalidFile, match=r"to 59, or raise budget\.results; nothing was asked for"):
-        workflow.check_limits(plan["limits"])
+        workflow.check_plan(plan)
 
 
 def test_granted_limits_are_those_of_the_campaign(tmp_path: Path) -> None:
     limits = "[limits]\nresults_per_day = 200_000\ncredits_per_day = 2_000_000\n"
-    workflow.check_limits(plan_of(tmp_path, MANY + limits)["limits"])
+    workflow.check_plan(plan_of(tmp_path, MANY + limits))
 
 
 def test_of_vantage_points_named_one_by_one_fewer_are_to_be_named(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "vantage_points = { ids = [1, 2, 3, 4, 5] }\nbudget = { credits = 70 }")
     assert plan["probes"] == 5
     with pytest.raises(InvalidFile, match=r"name only 2 of the vantage_points\.ids, or raise budget\.credits"):
-        workflow.check_limits(plan["limits"])
+        workflow.check_plan(plan)
 
 
 def test_what_is_reused_is_named_by_its_numbers_and_costs_nothing(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, 'reuse = ["dns", 1001]', targets='{ service = "k-root" }')
     assert [one["id"] for one in plan["measurements"]] == [10301, 1001]
-    assert (plan["credits"], plan["summary"]) == (0, "reads what runs already: no key, no credits")
+    assert [(one["kind"], one["target"]) for one in plan["measurements"]] == [
+        ("dns", "193.0.14.129"),
+        ("ping", "193.0.14.129"),
+    ]
+    assert (plan["credits"], plan["results"], plan["limits"]) == (0, None, [])  # how much it is, nobody knows before
+    assert plan["summary"] == (
+        "reads what was measured from 2026-11-21T11:43:00Z to 2026-11-21T11:58:00Z: no key, no credits"
+    )
     assert any(line.startswith("10301 (reused)") for line in shown(plan))
 
 

@@ -13,30 +13,27 @@ import pytest
 from rich.console import Console
 
 from catchment import store, terminal, workflow
-from catchment.errors import Interrupted, InvalidRun, PlatformFailed, UnknownName
+from catchment.errors import InvalidRun, PlatformFailed, UnknownName
 from catchment.model import Window
 from catchment.platforms import connecting
+from catchment.platforms.atlas.scheduling import START_AFTER_S
 from catchment.platforms.sandbox import Sandbox
 from catchment.store import Run
-from tests.test_measuring import CAMPAIGN, NOON, ON_ATLAS, run, sandbox, toward
-
-__all__ = ["sandbox"]
+from tests.campaigns import CAMPAIGN, NOON, ON_ATLAS, copied, interrupted, run, sandbox_in, toward
 
 
-def stopped_at(word: str) -> Callable[[str, float], None]:
-    """Return a progress that presses Ctrl-C when it is told this word."""
-
-    def press_ctrl_c(text: str, _: float) -> None:
-        if word in text:
-            raise KeyboardInterrupt
-
-    return press_ctrl_c
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run a campaign to its end."""
+    return run(tmp_path_factory.mktemp("whole"))
 
 
-def interrupted(folder: Path, text: str, word: str, **options: Any) -> Path:
-    with pytest.raises(Interrupted):
-        run(folder, text, progress=stopped_at(word), **options)
-    return folder / "results" / "small" / "run"
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Interrupt a run on RIPE Atlas that waits for its results."""
+    folder = tmp_path_factory.mktemp("cut")
+    with sandbox_in(folder / "sandbox") as sandbox:
+        return interrupted(folder, ON_ATLAS, **toward(sandbox))
 
 
 def laid_out(numbers: dict[str, Any]) -> str:
@@ -47,10 +44,9 @@ def laid_out(numbers: dict[str, Any]) -> str:
 
 
 def test_an_unfinished_run_shows_what_was_asked_and_what_the_api_says_now(tmp_path: Path, sandbox: Sandbox) -> None:
-    options = toward(sandbox, key="the-right-key")
-    path = interrupted(tmp_path, ON_ATLAS, "answered", **options)
-    options = {**options, "environ": {**options["environ"], "ATLAS_CREATE_KEY": ""}}
-    sandbox.clock.advance(10)
+    path = interrupted(tmp_path, ON_ATLAS, **toward(sandbox))
+    options = toward(sandbox, key=None)
+    sandbox.clock.advance(START_AFTER_S + 10)
     shown = workflow.show_unfinished(path, **options)
     assert shown["stage"] == "scheduled"
     assert [(one["kind"], one["query"], one["asked"]) for one in shown["measurements"]] == [
@@ -65,17 +61,16 @@ def test_an_unfinished_run_shows_what_was_asked_and_what_the_api_says_now(tmp_pa
     assert f"To go on: catchment resume {path}" in laid_out(later).replace("\n", "")
 
 
-def test_where_the_api_is_out_of_reach_the_rest_is_shown(tmp_path: Path, sandbox: Sandbox) -> None:
-    path = interrupted(tmp_path, ON_ATLAS, "answered", **toward(sandbox, key="the-right-key"))
+def test_where_the_api_is_out_of_reach_the_rest_is_shown(cut_short: Path) -> None:
     environ = {connecting.SERVER: "127.0.0.1:1"}
-    shown = workflow.show_unfinished(path, environ=environ, clock=lambda: NOON, sleep=lambda _: None)
+    shown = workflow.show_unfinished(cut_short, environ=environ, clock=lambda: NOON, sleep=lambda _: None)
     assert "the connection was refused" in shown["trouble"]
     assert [one["status"] for one in shown["measurements"]] == [None, None]
     assert "Its present status is not known" in laid_out(shown)
 
 
-def test_a_run_that_asked_and_does_not_know_says_so(tmp_path: Path, sandbox: Sandbox) -> None:
-    path = interrupted(tmp_path, ON_ATLAS, "answered", **toward(sandbox, key="the-right-key"))
+def test_a_run_that_asked_and_does_not_know_says_so(tmp_path: Path, cut_short: Path) -> None:
+    path = copied(cut_short, tmp_path)
     accepted = store.read_accepted(path)
     assert accepted is not None
     unsure = store.Accepted(tag=accepted.tag, stage=store.Stage.SCHEDULING, unsure={"v4-1": NOON})
@@ -85,8 +80,8 @@ def test_a_run_that_asked_and_does_not_know_says_so(tmp_path: Path, sandbox: San
     assert "not known what came of it: part v4-1" in laid_out(shown)
 
 
-def test_a_whole_run_tells_what_came_of_its_measurements(tmp_path: Path) -> None:
-    numbers = workflow.show(run(tmp_path))
+def test_a_whole_run_tells_what_came_of_its_measurements(whole: Run) -> None:
+    numbers = workflow.show(whole)
     assert [(one["kind"], one["asked"], one["reused"]) for one in numbers["measurements"]] == [
         ("dns", 60, False),
         ("ping", 60, False),
@@ -104,7 +99,7 @@ def test_an_import_is_not_measured_and_says_so(sample: dict[str, Run]) -> None:
 def test_show_names_a_run_by_its_path_or_as_the_only_one_of_its_campaign(
     tmp_path: Path, catchment: Callable[..., CompletedProcess[str]]
 ) -> None:
-    path = interrupted(tmp_path, CAMPAIGN, "answered")
+    path = interrupted(tmp_path)
     for name in (str(path), "small"):
         shown = catchment("show", name, "--json", "--results", str(tmp_path / "results"))
         assert shown.returncode == 0, shown.stderr
@@ -131,10 +126,9 @@ sandbox = { seed = 10, changes = [{ change = "withdraw", site = "fra", after_s =
     assert fra["after"] == 0
 
 
-def test_a_run_without_a_planned_change_has_no_window_of_that_name(tmp_path: Path) -> None:
-    measured = run(tmp_path)
+def test_a_run_without_a_planned_change_has_no_window_of_that_name(tmp_path: Path, whole: Run) -> None:
     with pytest.raises(UnknownName, match=r"has no `schedule.change_at`"):
-        store.find_run(f"{measured.path}[before]", tmp_path)
+        store.find_run(f"{whole.path}[before]", tmp_path)
 
 
 def test_a_failure_after_something_was_asked_names_both_ways_on(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -143,4 +137,4 @@ def test_a_failure_after_something_was_asked_names_both_ways_on(tmp_path: Path, 
             raise PlatformFailed("the network is gone")
 
     with pytest.raises(PlatformFailed, match=r"gone; the run is kept: `catchment resume .*`catchment stop .*` ends"):
-        run(tmp_path, ON_ATLAS, progress=break_off, **toward(sandbox, key="the-right-key"))
+        run(tmp_path, ON_ATLAS, progress=break_off, **toward(sandbox))

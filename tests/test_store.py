@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import catchment
 from catchment import store
 from catchment.campaign import Campaign, load_campaign
 from catchment.errors import InvalidRun, UnknownName
-from catchment.model import Window
+from catchment.model import Kind, Window
 from catchment.store import (
     Accepted,
+    Measurement,
     Run,
     Stage,
     find_folder,
@@ -224,12 +226,19 @@ def test_a_run_that_is_measured_stays_in_its_place_and_does_not_look_whole(tmp_p
 
 def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
     path = begun(tmp_path)
-    times = {"kind": "dns", "start": 1000.0, "stop": None, "reused": False}
-    measurements = (
-        {"id": 1_000_001, "target": "192.0.2.53", "probes": [7, 8], **times},
-        {"id": 10301, "target": "192.0.2.54", "probes": None, **times},
+    one = Measurement(
+        id=1_000_001, kind=Kind.DNS, target="192.0.2.53", af=4, query="id.server", nsid=True, probes=(7, 8),
+        start=1000.0, stop=None, interval_s=None, reused=False, part="v4-1",
+    )  # fmt: skip
+    other = replace(one, id=10301, target="192.0.2.54", probes=None, part=None, files=("10301.ndjson.gz",), results=0)
+    accepted = Accepted(
+        tag="t",
+        stage=Stage.SCHEDULING,
+        parts={"v4-1": (7, 8), "v6-1": (8,)},
+        measurements=(one, other),
+        unsure={"v6-1": 1234.5},
+        remarks=("it rained",),
     )
-    accepted = Accepted(tag="t", stage=Stage.SCHEDULING, measurements=measurements, unsure={"v6-1": 1234.5})
     store.write_accepted(path, accepted)
     assert store.read_accepted(path) == accepted
     assert list(accepted.asked()) == [("atlas:7", "192.0.2.53"), ("atlas:8", "192.0.2.53")]
@@ -238,9 +247,9 @@ def test_what_was_accepted_is_read_back(tmp_path: Path) -> None:
 def test_a_damaged_list_of_measurements_is_one_line(tmp_path: Path) -> None:
     path = begun(tmp_path)
     head = '{"tag": "t", "stage": "collected", "measurements": '
-    for text in ('{"stage": "dreaming"}', head + '[{"id": 1}]}', head + "[7]}", "[]", ""):
+    for text in ('{"stage": "dreaming"}', head + '[{"id": 1}]}', head + "[7]}", head + "[]}", head + "{}}", "[]", ""):
         (path / "measurements.json").write_text(text)
-        with pytest.raises(InvalidRun, match=r"measurements\.json: damaged"):
+        with pytest.raises(InvalidRun, match=r"measurements\.json: .*damaged.*: measure the run anew"):
             store.read_accepted(path)
 
 
@@ -351,6 +360,9 @@ def test_names_that_cannot_be_opened_are_one_line(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_routers_have_names_is_collected(tmp_path: Path) -> None:
-    accepted = Accepted(tag="t", stage=Stage.NAMED)
-    store.write_accepted(tmp_path, accepted)
+    one = Measurement(
+        id=7, kind=Kind.TRACEROUTE, target="192.0.2.53", af=4, query=None, nsid=False, probes=(7,), start=1000.0,
+        stop=None, interval_s=None, reused=False, files=(),
+    )  # fmt: skip
+    store.write_accepted(tmp_path, Accepted(tag="t", stage=Stage.NAMED, measurements=(one,)))
     assert store.is_collected(tmp_path, store.read_accepted(tmp_path))

@@ -42,6 +42,10 @@ _PROTOCOLS: dict[Kind, tuple[Protocol, ...]] = {
     Kind.TRACEROUTE: (Protocol.ICMP, Protocol.UDP, Protocol.TCP),
 }
 
+_USUAL_QUERIES = next(one.default for one in fields(Campaign) if one.name == "queries")
+_EVERYWHERE = "WW"
+_SOURCES = ("regions", "countries", "asns", "prefixes", "ids", "measurements")
+
 Problem = tuple[str, str]
 """The key that is wrong, and why."""
 
@@ -57,11 +61,13 @@ def problems(campaign: Campaign) -> Iterator[Problem]:
     for name in ("targets", "queries", "reuse"):
         listed = getattr(campaign, name)
         if len(set(listed)) < len(listed):
-            yield name, "the same is there twice: it would be paid for twice"
+            yield name, "the same is there twice: leave out one of them"
     yield from chain.from_iterable(map(_of_query, campaign.queries))
     yield from _not(campaign.reuse, _is_reusable, "reuse", "is no measurement's number, nor dns, ping or traceroute")
     if campaign.reuse and campaign.schedule.interval_s is not None:
         yield "schedule.interval_s", "what is reused runs already: leave it out"
+    if campaign.reuse and campaign.queries != _USUAL_QUERIES:
+        yield "queries", "what is reused asks already: leave it out, or measure it in a campaign of its own"
     yield from _of_schedule(campaign.schedule, is_reused=bool(campaign.reuse))
     if campaign.vantage_points is not None:
         for name, complaint in _of_vantage_points(campaign.vantage_points):
@@ -90,7 +96,7 @@ def _of_schedule(schedule: Schedule, *, is_reused: bool) -> Iterator[Problem]:
     interval_s, rounds = schedule.interval_s, schedule.rounds
     start, stop = aware(schedule.start), aware(schedule.stop)
     if start is not None and stop is not None and stop <= start:
-        yield "schedule.stop", "it lies before 'start': swap them"
+        yield "schedule.stop", "it does not come after 'start': mend one of them"
     if interval_s is not None and interval_s < _SHORTEST_INTERVAL_S:
         yield "schedule.interval_s", f"{interval_s} s is too short: {_SHORTEST_INTERVAL_S} or more"
     if schedule.change_at is not None:
@@ -140,6 +146,9 @@ def _of_vantage_points(wanted: VantagePoints) -> Iterator[Problem]:
     if not 1 <= wanted.count <= _MOST_VANTAGE_POINTS:
         yield "count", f"at least one, at most {_MOST_VANTAGE_POINTS:,}"
     yield from _unknown([wanted.area], AREAS, "area")
+    others = [name for name in _SOURCES if getattr(wanted, name)]
+    if wanted.area != _EVERYWHERE and others:
+        yield "area", f"'{others[0]}' is named as well, and would count alone: leave out one of them"
     yield from _unknown(wanted.regions, REGIONS, "regions")
     yield from _not(wanted.countries, CONTINENT_OF.__contains__, "countries", "is no ISO 3166-1 code: write it like DE")
     yield from _not(wanted.asns, _is_asn, "asns", "is no AS number: write it like 3333")

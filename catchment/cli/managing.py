@@ -20,8 +20,8 @@ def stop(
 
     Measurements that the run only reads go on. A campaign's name is its latest unfinished run. Twice does no harm.
 
-        catchment stop own-service
-        catchment stop results/own-service/2026-11-21T190000Z
+        catchment stop example-dns
+        catchment stop results/example-dns/2026-11-21T190000Z
     """
     from catchment import store, workflow  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catchment.cli.arguments import Json, Key, Root, RunName, Verbose
-from catchment.cli.printing import ask_whether, print_numbers, report, say, show_progress, tracing
+from catchment.cli.printing import ask_whether, print_numbers, report, say, say_numbers, show_progress, tracing
 from catchment.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def plan(campaign: CampaignFile, *, results: Root = None, as_json: Json = False)
 
     stated = workflow.plan_campaign(campaign, results)
     print_numbers(stated, "show_plan", as_json=as_json)
-    workflow.check_limits(stated["limits"])
+    workflow.check_plan(stated)
 
 
 @app.command()
@@ -135,5 +135,6 @@ def _stopping_if_wished(key: str | None) -> Iterator[None]:
             from catchment import workflow  # noqa: PLC0415
 
             stopped = workflow.stop_run(interrupted.run, environ=os.environ, key=key, say=say)
-            print_numbers(stopped, "show_stopped", as_json=False)
+            say_numbers(stopped, "show_stopped")
+            raise Interrupted(f"interrupted; {stopped['next']} fetches what was measured") from interrupted
         raise

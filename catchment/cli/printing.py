@@ -45,6 +45,15 @@ def print_numbers(numbers: dict[str, Any], layout: str, *, as_json: bool, part: 
     Console(highlight=False, width=width).print(lay_out(numbers[part] if part else numbers))
 
 
+def say_numbers(numbers: dict[str, Any], layout: str) -> None:
+    """Lay numbers out on stderr: stdout may be read by a script."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from catchment import terminal  # noqa: PLC0415
+
+    Console(highlight=False, stderr=True).print(getattr(terminal, layout)(numbers))
+
+
 def report(warnings: tuple[str, ...]) -> None:
     """Print warnings on stderr, one a line."""
     from catchment.terminal import clip  # noqa: PLC0415

@@ -159,12 +159,12 @@ def compare(
     results: Root = None,
     as_json: Json = False,
 ) -> None:
-    """Say who moved between two runs, or two windows of one run.
+    r"""Say who moved between two runs, or two windows of one run.
 
     catchment compare k-root~1 k-root
     catchment compare 'k-root[..2026-11-21T19:00Z]' 'k-root[2026-11-21T20:00Z..]' --by country
     catchment compare k-root~1 k-root --level server
-    catchment compare 'move[before]' 'move[after]'
+    catchment compare 'move\[before]' 'move\[after]'
     """
     from catchment import store, workflow  # noqa: PLC0415
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,9 @@ from catchment.campaign import Campaign, PlatformName, Sandbox
 from catchment.errors import InvalidFile, PlatformFailed
 from catchment.model import Service, Target
 from catchment.platforms.atlas.client import Atlas, Endpoint
-from catchment.platforms.atlas.clock import ServerClock
-from catchment.platforms.atlas.keys import KEYS_PAGE, Key, Keys, Permission, find_keys
+from catchment.platforms.atlas.clock import ServerClock, uptime
+from catchment.platforms.atlas.key_sources import find_keys
+from catchment.platforms.atlas.keys import KEYS_PAGE, Key, Keys, Permission
 
 # What the sandbox is made of is imported where it is opened: RIPE Atlas itself needs none of it, and it takes 0.5 s.
 if TYPE_CHECKING:
@@ -55,13 +55,11 @@ def connect(  # noqa: PLR0913  (all but the first two have a usual value, or non
     say: Callable[[str], None] = lambda _: None,
     trace: Callable[[str], None] = lambda _: None,
     is_read_only: bool = False,
-    timeout_s: tuple[float, float] | None = None,
 ) -> Iterator[Platform]:
     """Yield the platform of a campaign. Raises PlatformFailed where there is no key for what needs one.
 
     `key` goes before the keys that are found elsewhere; who `is_read_only` needs none. `say` is told which key is used,
     and what the user waits for when RIPE Atlas does not answer at once; `trace` gets a line for each request.
-    `timeout_s` is for connecting and for each read.
     A sandbox has a clock of its own, which begins when it is opened and moves on when somebody sleeps; what it accepts
     is kept in the file `journal`, from which it goes on another time.
     """
@@ -71,7 +69,7 @@ def connect(  # noqa: PLR0913  (all but the first two have a usual value, or non
         return
     needs = None if campaign.reuse or is_read_only else Permission.CREATE
     with connect_atlas(
-        environ=environ, key=key, clock=clock, sleep=sleep, say=say, trace=trace, timeout_s=timeout_s, needs=needs
+        environ=environ, key=key, clock=clock, sleep=sleep, say=say, trace=trace, needs=needs
     ) as platform:
         yield platform
 
@@ -85,7 +83,6 @@ def connect_atlas(
     sleep: Callable[[float], None] = time.sleep,
     say: Callable[[str], None] = lambda _: None,
     trace: Callable[[str], None] = lambda _: None,
-    timeout_s: tuple[float, float] | None = None,
     needs: Permission | None = None,
 ) -> Iterator[Platform]:
     """Yield RIPE Atlas, or the server in its place that the environment names.
@@ -94,20 +91,24 @@ def connect_atlas(
     also where there is no key with the permission that the caller `needs`.
     """
     home = None if environ.get(SERVER) else environ.get("HOME")
-    keys = find_keys({**environ, "HOME": home or ""}, given=key)
+    keys = find_keys(environ, given=key, home=Path(home) if home else None)
     if needs is not None and keys.serving(needs) is None:
         for warning in keys.warnings:
             say(f"warning: {warning}")
         raise PlatformFailed(
             "there is no API key, and new measurements need one: set ATLAS_CREATE_KEY in the environment to a key with "
             f"the permission '{needs}' ({KEYS_PAGE}), or read public measurements with `reuse` in the campaign"
+            + (f" (keys in files are not shown to {environ[SERVER]})" if environ.get(SERVER) else "")
         )
     endpoint = Endpoint(server=environ.get(SERVER) or "atlas.ripe.net", verify=environ.get(CA_FILE) or True, keys=keys)
     there = ServerClock(
-        clock=clock, sleep=sleep, speed=_speed(environ), ask=lambda: atlas.get("/probes/", page_size=1, fields="id")
+        clock=clock,
+        ticks=uptime if clock is time.time else clock,
+        sleep=sleep,
+        speed=_speed(environ),
+        ask=lambda: atlas.get("/probes/", page_size=1, fields="id"),
     )
-    opening = Atlas if timeout_s is None else partial(Atlas, timeout_s=timeout_s)
-    with opening(endpoint, sleep=sleep, heard=there.hear, say=say, trace=trace) as atlas:
+    with Atlas(endpoint, sleep=there.sleep, heard=there.hear, say=say, trace=trace) as atlas:
         yield Platform(atlas=atlas, clock=there.now, sleep=there.sleep)
 
 

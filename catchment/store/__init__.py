@@ -19,7 +19,7 @@ place from the start.
 
 from catchment.store.headers import Header, read_header, write_header
 from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, write_hop_names
-from catchment.store.measurements import Accepted, Stage, read_accepted, write_accepted
+from catchment.store.measurements import Accepted, Measurement, Stage, read_accepted, write_accepted
 from catchment.store.names import (
     find_begun,
     find_folder,
@@ -46,6 +46,8 @@ from catchment.store.runs import (
     is_complete,
     journal_file,
     locked,
+    make_durable,
+    may_cost,
     new_run,
     new_tiers,
     part_of,
@@ -53,6 +55,7 @@ from catchment.store.runs import (
     result_files,
     topology_file,
     truth_file,
+    ways_on,
     write_metrics,
     write_rejected,
 )
@@ -65,6 +68,7 @@ __all__ = [
     "Accepted",
     "Header",
     "HopNames",
+    "Measurement",
     "Run",
     "Stage",
     "begin_run",
@@ -79,6 +83,8 @@ __all__ = [
     "journal_file",
     "load_hop_names",
     "locked",
+    "make_durable",
+    "may_cost",
     "new_run",
     "new_tiers",
     "parse_time",
@@ -95,6 +101,7 @@ __all__ = [
     "topology_file",
     "truth_file",
     "unfinished_runs",
+    "ways_on",
     "window_between",
     "write_accepted",
     "write_header",

@@ -52,7 +52,7 @@ def read_header(path: Path) -> Header:
             services=tuple(service_from(service, file) for service in table["services"]),
             targets=tuple(Target(**target) for target in table["targets"]),
             cut=Window(**table["cut"]),
-            plan=campaign_from(table["plan"], file) if "plan" in table else None,
+            plan=campaign_from(table["plan"], file, is_frozen=True) if "plan" in table else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRun(f"{file}: damaged ({error}): import or measure the run anew") from error

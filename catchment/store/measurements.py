@@ -1,16 +1,17 @@
-"""measurements.json: what a platform accepted for a run. Written before waiting, because credits are spent by then."""
+"""measurements.json: what a platform was asked for and accepted for a run. Written before anything can cost credits."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from catchment.errors import InvalidRun
-from catchment.model import Window
+from catchment.campaign import check
+from catchment.errors import InvalidFile, InvalidRun
+from catchment.model import AddressFamily, Kind, Window
 from catchment.store.headers import FORMAT, write_json
 
 _FILE = "measurements.json"
@@ -27,37 +28,79 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """The measurements of a run as its platform describes them, and the tag that marks them there.
+class Measurement:
+    """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
 
-    `unsure` are parts of them that were asked for at a time (seconds since 1970 UTC, by the platform's clock), and of
-    which nobody knows yet what came. `remarks` are what the user should know of how it went.
+    `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
+    only what was measured between `start` and `stop` counts. `part` says which request of its run made it. What came of
+    it, once it is known: the names of its `files` in tier 0, `results`, how many `participants`, the last `status`.
+    """
+
+    id: int
+    kind: Kind
+    target: str
+    af: AddressFamily
+    query: str | None
+    nsid: bool
+    probes: tuple[int, ...] | None
+    start: float
+    stop: float | None
+    interval_s: int | None
+    reused: bool
+    part: str | None = None
+    files: tuple[str, ...] | None = None
+    results: int | None = None
+    participants: int | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The measurements of a run, and the tag that marks them at their platform.
+
+    `parts` are the requests that make them, by name, each with the probes that it asks. A part is in `unsure`, with the
+    platform's time, from before it is asked for until it is known what came of that. `remarks` are what the user should
+    know of how it went.
     """
 
     tag: str
     stage: Stage
-    measurements: tuple[dict[str, Any], ...] = ()
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
     unsure: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
     @property
     def may_cost(self) -> bool:
         """Tell whether something was asked for that stands at the platform, or may."""
-        return bool(self.unsure) or any(not measurement["reused"] for measurement in self.measurements)
+        return bool(self.unsure) or any(not measurement.reused for measurement in self.measurements)
+
+    def asking(self, part: str, now: float) -> Accepted:
+        """Return it with a part that is about to be asked for."""
+        return replace(self, unsure={**self.unsure, part: now})
+
+    def settled(self, part: str, found: Sequence[Measurement] = (), remark: str | None = None) -> Accepted:
+        """Return it with what came of a part: its measurements, or none, and what is to be said of that."""
+        return replace(
+            self,
+            measurements=(*self.measurements, *found),
+            unsure={name: at for name, at in self.unsure.items() if name != part},
+            remarks=self.remarks if remark is None else (*self.remarks, remark),
+        )
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Yield each vantage point that was asked, with the address that it was asked about."""
         pairs = {
-            (f"atlas:{probe}", measurement["target"])
+            (f"atlas:{probe}", measurement.target)
             for measurement in self.measurements
-            for probe in measurement["probes"] or ()
+            for probe in measurement.probes or ()
         }
         yield from sorted(pairs)
 
     def window(self) -> Window:
         """Return the span of time in which results were to be expected."""
-        starts = [measurement["start"] for measurement in self.measurements]
-        stops = [measurement["stop"] or measurement["start"] + _ONE_OFF_S for measurement in self.measurements]
+        starts = [measurement.start for measurement in self.measurements]
+        stops = [measurement.stop or measurement.start + _ONE_OFF_S for measurement in self.measurements]
         return Window(start=float(min(starts)), end=float(max(stops)))
 
 
@@ -68,28 +111,22 @@ def read_accepted(run: Path) -> Accepted | None:
         return None
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
-        for entry in table["measurements"]:
-            lacking = {"id", "kind", "target", "probes", "start", "stop", "reused"} - set(entry)
-            if lacking:
-                raise ValueError(f"a measurement without {', '.join(sorted(lacking))}")
-        return Accepted(
-            tag=table["tag"],
-            stage=Stage(table["stage"]),
-            measurements=tuple(table["measurements"]),
-            unsure=dict(table.get("unsure", {})),
-            remarks=tuple(table.get("remarks", ())),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = {key: table[key] for key in (one.name for one in fields(Accepted)) if key in table}
+        accepted = check(Accepted, known, file)
+        if accepted.stage is not Stage.SCHEDULING and not accepted.measurements:
+            raise ValueError("no measurements")
+        return accepted
+    except (OSError, ValueError, TypeError) as error:
         raise InvalidRun(f"{file}: damaged ({error}): measure the run anew") from error
+    except InvalidFile as error:
+        raise InvalidRun(f"{error}: the file is damaged: measure the run anew") from error
 
 
 def write_accepted(run: Path, accepted: Accepted) -> None:
     """Write what a platform accepted for a run; it is on the disk when this returns."""
-    table: dict[str, Any] = {
-        "format": FORMAT,
-        "tag": accepted.tag,
-        "stage": accepted.stage,
-        "measurements": accepted.measurements,
-    }
-    table |= {"unsure": dict(accepted.unsure), "remarks": accepted.remarks}
+    table = {"format": FORMAT, **_plain(accepted), "measurements": [_plain(one) for one in accepted.measurements]}
     write_json(run / _FILE, table, durable=True, indent=None)
+
+
+def _plain(value: Accepted | Measurement) -> dict[str, Any]:
+    return {one.name: getattr(value, one.name) for one in fields(value)}

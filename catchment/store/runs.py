@@ -90,7 +90,7 @@ def result_files(accepted: Accepted) -> list[str]:
     return [
         name
         for measurement in accepted.measurements
-        for name in measurement.get("files", [f"{measurement['id']}.ndjson.gz"])
+        for name in ((f"{measurement.id}.ndjson.gz",) if measurement.files is None else measurement.files)
     ]
 
 
@@ -103,11 +103,22 @@ def is_collected(path: Path, accepted: Accepted | None) -> bool:
 
 def check_collected(path: Path) -> None:
     """Raise InvalidRun where a run was measured here and not all of its results were fetched."""
-    if read_header(path).plan is not None and not is_collected(path, read_accepted(path)):
-        raise InvalidRun(
-            f"{path}: not all results are here yet: `catchment resume {shlex.quote(str(path))}` goes on; or remove the "
-            "folder"
-        )
+    accepted = read_accepted(path)
+    if read_header(path).plan is not None and not is_collected(path, accepted):
+        raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
+
+
+def ways_on(path: Path, accepted: Accepted | None) -> str:
+    """Return what to do with a run that is not whole. Who removes its folder loses the measurements, and they go on."""
+    quoted = shlex.quote(str(path))
+    end = f"`catchment stop {quoted}` ends its measurements" if may_cost(path, accepted) else "or remove the folder"
+    return f"`catchment resume {quoted}` goes on; {end}"
+
+
+def may_cost(path: Path, accepted: Accepted | None) -> bool:
+    """Tell whether measurements of a run may be under way, and cost; in a sandbox, time stands still meanwhile."""
+    is_simulated = journal_file(path).exists()
+    return accepted is not None and accepted.may_cost and not is_collected(path, accepted) and not is_simulated
 
 
 @contextmanager
@@ -139,6 +150,16 @@ def begin_run(path: Path, header: Header, topology: Path | None = None) -> list[
     return made
 
 
+def make_durable(path: Path) -> None:
+    """Have all that a run holds by now on the disk, and its name in the folders above, when this returns."""
+    for place in (*path.rglob("*"), path, *path.parents[:2]):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def discard_run(made: Sequence[Path]) -> None:
     """Remove a run for which nothing was measured, by the folders that `begin_run` made, where others hold nothing."""
     shutil.rmtree(made[0])
@@ -159,7 +180,9 @@ def new_run(path: Path) -> Iterator[Path]:
     Raises InvalidRun where the place is taken. After an error nothing is left behind.
     """
     if path.exists():
-        raise InvalidRun(f"{path}: exists already: choose another --out, or remove it")
+        is_begun = (path / HEADER).is_file() and not is_complete(path)
+        do = ways_on(path, read_accepted(path)) if is_begun else "choose another --out, or remove it"
+        raise InvalidRun(f"{path}: exists already: {do}")
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.iterdir():

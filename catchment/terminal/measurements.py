@@ -49,6 +49,9 @@ def tell_measurements(measurements: Sequence[Numbers]) -> list[Text]:
         lines.append(
             Text(f"Measurement {one['id']}, {harmless(asks)} {harmless(one['target'])}{came}{said}", style="dim")
         )
+    spent = [one["credits"] for one in measurements]
+    if any(spent) and None not in spent:
+        lines.append(Text(f"Credits, by the results that came: {sum(spent):,}", style="dim"))
     if len(measurements) > _MOST_TOLD:
         lines.append(Text(f"and {len(measurements) - _MOST_TOLD} more measurements: --json has them", style="dim"))
     return lines

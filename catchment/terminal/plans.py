@@ -30,7 +30,9 @@ def show_plan(plan: Numbers) -> RenderableType:
     head = [Text(f"{harmless(plan['campaign'])} on {plan['platform']}: {harmless(plan['summary'])}", style="bold")]
     if plan["schedule"]:
         head.append(Text(_schedule(plan["schedule"], plan["rounds"]), style="dim"))
-    shown: list[RenderableType] = [*head, "", asked, "", limits]
+    shown: list[RenderableType] = [*head, "", asked]
+    if plan["limits"]:
+        shown += ["", limits]
     exceeded = [limit for limit in plan["limits"] if not limit["ok"]]
     if exceeded:
         shown += ["", Text("Any one of these would keep the limit:", style="dim")]
@@ -44,7 +46,7 @@ def _alike(measurements: Sequence[Numbers]) -> list[tuple[str, list[Numbers]]]:
     for one in measurements:
         packets = one["packets"] and many(one["packets"], "packet")
         new = " ".join(filter(None, (one["kind"], one["query"], one["protocol"], packets)))
-        name = new if one["id"] is None else f"{one['id']} (reused)"
+        name = new if one["id"] is None else f"{one['id']} {new}".rstrip() + " (reused)"
         groups.setdefault((name, one["target"]), []).append(one)
     return [
         (name if len(parts) == 1 else f"{name}, in {len(parts)} parts", parts) for (name, _), parts in groups.items()

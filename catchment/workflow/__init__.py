@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from catchment.workflow.managing import check_stopped, read_account, stop_run
     from catchment.workflow.measuring import resume_run, run_campaign
     from catchment.workflow.naming_hops import derive_with_names
-    from catchment.workflow.planning import check_limits, plan_campaign
+    from catchment.workflow.planning import check_plan, plan_campaign
     from catchment.workflow.simulating import list_faults, save_topology, serve_sandbox
     from catchment.workflow.standing import show_unfinished, what_next
     from catchment.workflow.updating import restore_bundled, update_service
 
 __all__ = [
     "Imported",
-    "check_limits",
+    "check_plan",
     "check_stopped",
     "compare_runs",
     "demo_steps",
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _LATER = {
-    "check_limits": "planning",
+    "check_plan": "planning",
     "check_stopped": "managing",
     "demo_steps": "demonstrating",
     "explain_vantage": "explaining",

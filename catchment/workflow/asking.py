@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ from catchment import store
 from catchment.campaign import Campaign, VantagePoints
 from catchment.engine import parts
 from catchment.importers import probes_in, write_asked
-from catchment.platforms.atlas.measurements import Measurement
+from catchment.metrics import iso_time
+from catchment.platforms.atlas.limits import check_limits
 from catchment.platforms.atlas.reusing import remarks, reuse
-from catchment.platforms.atlas.scheduling import Standing, schedule
+from catchment.platforms.atlas.scheduling import divide, schedule
 from catchment.platforms.atlas.selecting import asked, choose, describe, whom_not_asked
 from catchment.platforms.connecting import Platform
 from catchment.store import Accepted, Header, Stage
 from catchment.workflow.importing import Progress, part_of_progress
 from catchment.workflow.loading import workbench
-from catchment.workflow.planning import check_limits, estimate_plan
+from catchment.workflow.planning import estimate_plan
 
+_MOST_NAMED = 6
 _CHOSEN = 0.6  # how much is done when the vantage points are known
 Say = Callable[[str], None]
 
@@ -65,36 +67,45 @@ def _schedule(
         probes = choose(platform.atlas, wanted, families, seed=wanted.seed, progress=first)
         counts = {af: len(asked(probes, af, wanted)) for af in families}
         limits = estimate_plan(plan, header.targets, counts, platform.clock()).limits
-        check_limits([asdict(limit) for limit in limits])
+        check_limits(limits)
         write_asked_points(path, probes)
-        accepted = Accepted(tag=f"catchment-{secrets.token_hex(8)}", stage=Stage.SCHEDULING)
+        accepted = Accepted(
+            tag=f"catchment-{secrets.token_hex(8)}",
+            stage=Stage.SCHEDULING,
+            parts=divide(plan, header.targets, probes),
+            remarks=(*platform.atlas.warnings, *whom_not_asked(probes, header.targets, wanted)),
+        )
+        store.make_durable(path)  # else the tag may outlive a power failure, and what belongs to it not
         store.write_accepted(path, accepted)
-    else:
-        probes = describe(platform.atlas, asked_ids(path), first)
-    held = accepted
-
-    def record(standing: Standing) -> None:
-        nonlocal held
-        held = replace(held, measurements=_tables(standing.measurements), unsure=standing.unsure)
-        store.write_accepted(path, held)
-
-    schedule(
+    elif not accepted.parts:
+        # Begun by an earlier version, which noted neither the parts nor what it was about to ask for.
+        parts = divide(plan, header.targets, describe(platform.atlas, asked_ids(path), first))
+        there = {one.part for one in accepted.measurements}
+        accepted = replace(accepted, parts=parts, unsure=dict.fromkeys(parts.keys() - there, 0.0))
+    accepted = schedule(
         platform.atlas,
         campaign=plan,
         targets=header.targets,
-        probes=probes,
-        run_tag=held.tag,
+        accepted=accepted,
         clock=platform.clock,
         sleep=platform.sleep,
-        record=record,
-        standing=Standing(measurements=tuple(map(Measurement.from_table, held.measurements)), unsure=held.unsure),
+        record=lambda now: store.write_accepted(path, now),
         say=say,
         progress=part_of_progress(progress, _CHOSEN, 1),
     )
-    told = (*platform.atlas.warnings, *whom_not_asked(probes, header.targets, wanted))
-    held = replace(held, stage=Stage.SCHEDULED, remarks=told)
-    store.write_accepted(path, held)
-    return held
+    remarks = dict.fromkeys([*accepted.remarks, *platform.atlas.warnings])
+    accepted = replace(accepted, stage=Stage.SCHEDULED, remarks=tuple(remarks))
+    store.write_accepted(path, accepted)
+    say(_asked_for(accepted))
+    return accepted
+
+
+def _asked_for(accepted: Accepted) -> str:
+    """Say which measurements were accepted, and when they are over."""
+    numbers = [str(one.id) for one in accepted.measurements]
+    listed = ", ".join(numbers[:_MOST_NAMED]) + (", …" if len(numbers) > _MOST_NAMED else "")
+    end = iso_time(accepted.window().end)
+    return f"{len(numbers)} measurements accepted ({listed}), until {end}; results come some minutes after"
 
 
 def _reuse(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress) -> Accepted:
@@ -110,10 +121,6 @@ def _reuse(path: Path, header: Header, plan: Campaign, platform: Platform, progr
         measurements = [replace(one, probes=chosen[one.af]) for one in measurements]
         told += whom_not_asked(probes, header.targets, wanted)
     told += platform.atlas.warnings
-    held = Accepted(tag="", stage=Stage.SCHEDULED, measurements=_tables(measurements), remarks=tuple(told))
+    held = Accepted(tag="", stage=Stage.SCHEDULED, measurements=tuple(measurements), remarks=tuple(told))
     store.write_accepted(path, held)
     return held
-
-
-def _tables(measurements: Sequence[Measurement]) -> tuple[dict[str, Any], ...]:
-    return tuple(one.to_table() for one in measurements)

@@ -57,7 +57,7 @@ def whom_asked(folder: Path) -> Asked:
     Raises InvalidRun where it has neither.
     """
     accepted = store.read_accepted(folder)
-    if accepted is not None and accepted.measurements and all(one["probes"] for one in accepted.measurements):
+    if accepted is not None and accepted.measurements and all(one.probes for one in accepted.measurements):
         pairs = [(vantage, 6 if ":" in target else 4) for vantage, target in accepted.asked()]
     else:
         pairs = [(vantage, af) for vantage, af, _ in _judged(folder)]

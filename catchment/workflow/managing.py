@@ -53,16 +53,16 @@ def stop_run(
         # A sandbox lives in the process that measures; the real platform can be told from anywhere.
         alone = store.locked(path) if header.platform == PlatformName.SANDBOX else nullcontext()
         with alone, _platform(path, header, environ, key, clock, sleep, say, trace) as platform:
-            for number in (one["id"] for one in accepted.measurements if not one["reused"]):
+            for number in (one.id for one in accepted.measurements if not one.reused):
                 told[number] = _stop(platform.atlas, number)
             for number in _lost(platform, accepted, say):
                 if number not in told:
                     told[number] = _stop(platform.atlas, number)
         if accepted.stage is Stage.SCHEDULING:
-            notes.append(
-                "the run has not asked for all of its measurements yet: going on with it would ask for the rest"
-            )
-    if not told:
+            notes.append(_of_the_rest(path))
+    if not told and accepted is not None and accepted.unsure:
+        notes.append("an answer was lost, and no list shows measurements of it: look again in some minutes")
+    elif not told:
         notes.append("the run has asked for no measurements of its own: there is nothing to stop")
     return {
         "run": str(path),
@@ -172,6 +172,18 @@ def _lost(platform: Platform, accepted: Accepted, say: Say) -> Iterator[int]:
         platform.sleep(min(left_s, _LOOK_EVERY_S))
 
 
+def _of_the_rest(path: Path) -> str:
+    """Say what becomes of the measurements that a run has not asked for yet."""
+    try:
+        with store.locked(path):
+            return "the run has not asked for all of its measurements yet: going on with it would ask for the rest"
+    except InvalidRun:
+        return (
+            "another process is at work on the run, and asks for the rest of its measurements: end it, then stop the "
+            "run again"
+        )
+
+
 def _stop(atlas: Atlas, number: int) -> Numbers:
     """Stop a measurement unless it is over; return what happened, also if the API refuses."""
     told: Numbers = {"id": number, "what": "stopped", "status": None, "problem": None}
@@ -181,9 +193,9 @@ def _stop(atlas: Atlas, number: int) -> Numbers:
             atlas.stop(number)
         return told if over is None else told | {"what": "over", "status": over}
     except Refused as refusal:
-        if refusal.status == 404:
+        if refusal.is_missing:
             return told | {"what": "gone"}
-        if refusal.status >= 500 or refusal.status == 429:
+        if refusal.may_pass:
             raise
         over = _over(atlas, number)  # it may have ended just now, or its end was not known everywhere
         if over is not None:
@@ -196,7 +208,7 @@ def _over(atlas: Atlas, number: int) -> str | None:
     try:
         status = ask_status(atlas, number)
     except Refused as refusal:
-        if refusal.status in {401, 403, 404}:
+        if refusal.is_forbidden or refusal.is_missing:
             return None
         raise
     return status.name if status.is_over else None

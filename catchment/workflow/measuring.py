@@ -9,7 +9,6 @@ that it finds.
 from __future__ import annotations
 
 import datetime
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,19 +23,17 @@ from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFa
 from catchment.metrics import iso_time
 from catchment.model import Window
 from catchment.platforms.atlas.client import Refused
-from catchment.platforms.atlas.collecting import LATE_S, collect, why_incomplete
-from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.collecting import collect, why_incomplete
 from catchment.platforms.atlas.selecting import describe
+from catchment.platforms.atlas.statuses import NOTHING_COMES
 from catchment.platforms.connecting import Platform, connect
-from catchment.store import Accepted, Header, Stage
+from catchment.store import Accepted, Header, Measurement, Stage
 from catchment.workflow.asking import ask, asked_ids, write_asked_points
 from catchment.workflow.importing import Imported, Progress, part_of_progress, rebuild
 from catchment.workflow.naming_hops import Say, is_naming_due, judge_by_names
-from catchment.workflow.planning import load_plan
+from catchment.workflow.planning import load_plan, reused_window
 
 _SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
-_MEASURING = {Stage.SCHEDULING, Stage.SCHEDULED}
-_REUSED_S = 900
 _OUTAGE_S = 300
 
 
@@ -56,7 +53,9 @@ class _Means:
         """Return a progress whose whole is a part of the run's."""
         return part_of_progress(self.progress, first, last)
 
-    def connect(self, plan: Campaign, header: Header, journal: Path) -> AbstractContextManager[Platform]:
+    def connect(
+        self, plan: Campaign, header: Header, journal: Path, *, is_read_only: bool
+    ) -> AbstractContextManager[Platform]:
         """Return the platform of a campaign, to be entered."""
         return connect(
             plan,
@@ -68,6 +67,7 @@ class _Means:
             journal=journal,
             say=self.say,
             trace=self.trace,
+            is_read_only=is_read_only,
         )
 
 
@@ -100,7 +100,7 @@ def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
         catchment=catchment.__version__,
         services=tuple(services),
         targets=tuple(targets),
-        cut=_reused_window(campaign, start) if campaign.reuse else Window(),
+        cut=reused_window(campaign, start) if campaign.reuse else Window(),
         plan=campaign,
     )
     topology = None if campaign.sandbox.topology is None else Path(campaign.sandbox.topology)
@@ -152,7 +152,8 @@ def _go_on(path: Path, header: Header, means: _Means) -> Imported:
             )
         if store.topology_file(path).exists():
             plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
-        with means.connect(plan, header, journal) as platform:
+        is_asking = accepted is None or accepted.stage is Stage.SCHEDULING
+        with means.connect(plan, header, journal, is_read_only=not is_asking) as platform:
             accepted = ask(path, header, plan, platform, means.part(0, _SCHEDULED), means.say)
             accepted = _collect(path, header, plan, platform, accepted, means.part(_SCHEDULED, _COLLECTED), means.say)
     if not is_naming_due(header, accepted):
@@ -170,7 +171,8 @@ def _collect(
     path: Path, header: Header, plan: Campaign, platform: Platform, accepted: Accepted, progress: Progress, say: Say
 ) -> Accepted:
     """Wait for the results, fetch them, and store what is known of who was asked and what came."""
-    measurements = [Measurement.from_table(table) for table in accepted.measurements]
+    measurements = accepted.measurements
+    outage = False
     while True:
         try:
             collected = collect(
@@ -186,7 +188,10 @@ def _collect(
         except PlatformFailed as failure:
             if not _may_pass(failure, measurements, platform.clock()):
                 raise
-            say(f"{failure}; the measurements go on: looking again in {_OUTAGE_S // 60} minutes")
+            if not outage:
+                say(f"{failure}; the measurements go on: looking again every {_OUTAGE_S // 60} minutes")
+            outage = True
+            progress("out of reach; the measurements go on", 0)
             platform.sleep(_OUTAGE_S)
     if plan.reuse and plan.vantage_points is None:
         answered = sorted({probe for one in collected for probe in one.participants})
@@ -194,31 +199,37 @@ def _collect(
     if platform.write_truth is not None:
         addresses = {target.address for target in header.targets}
         platform.write_truth(store.truth_file(path), set(asked_ids(path)), addresses)
+    if not any(one.results for one in collected) and all(one.status in NOTHING_COMES for one in collected):
+        said = ", ".join(sorted({f"{one.status}" for one in collected}))
+        raise PlatformFailed(
+            f"nothing was measured: the status of all measurements is {said}: look at them on the server's web pages, "
+            "then run the campaign anew"
+        )
     late = [
         why_incomplete(measurement, one)
         for measurement, one in zip(measurements, collected, strict=True)
         if not one.complete or one.results == 0
     ]
-    tables = tuple(
-        {
-            **table,
-            "files": [file.name for file in one.files],
-            "results": one.results,
-            "participants": len(one.participants),
-            "status": one.status,
-        }
-        for table, one in zip(accepted.measurements, collected, strict=True)
+    came = tuple(
+        replace(
+            measurement,
+            files=tuple(file.name for file in one.files),
+            results=one.results,
+            participants=len(one.participants),
+            status=one.status,
+        )
+        for measurement, one in zip(measurements, collected, strict=True)
     )
     remarks = tuple(dict.fromkeys([*accepted.remarks, *platform.atlas.warnings, *late]))
-    accepted = replace(accepted, stage=Stage.COLLECTED, measurements=tables, remarks=remarks)
+    accepted = replace(accepted, stage=Stage.COLLECTED, measurements=came, remarks=remarks)
     store.write_accepted(path, accepted)
     return accepted
 
 
 def _may_pass(failure: PlatformFailed, measurements: Sequence[Measurement], now: float) -> bool:
     """Tell whether a failure is worth waiting for: the network or the server has it, and there is more to come."""
-    is_refusal = isinstance(failure, Refused) and failure.status < 500 and failure.status != 429
-    return not is_refusal and any(not one.reused and one.stop is not None and now < one.stop for one in measurements)
+    may_pass = not isinstance(failure, Refused) or failure.may_pass
+    return may_pass and any(not one.reused and one.stop is not None and now < one.stop for one in measurements)
 
 
 @contextmanager
@@ -234,17 +245,9 @@ def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
             if stopped:
                 raise Interrupted("interrupted before anything was asked for: nothing is left behind") from error
             raise
-        quoted = shlex.quote(str(path))
-        may_go_on = (
-            accepted is not None
-            and accepted.may_cost
-            and accepted.stage in _MEASURING
-            and not store.journal_file(path).exists()  # a sandbox stands still
-        )
-        otherwise = f"`catchment stop {quoted}` ends its measurements" if may_go_on else "or remove the folder"
-        note = f"the run is kept: `catchment resume {quoted}` goes on; {otherwise}"
+        note = f"the run is kept: {store.ways_on(path, accepted)}"
         if stopped:
-            raise Interrupted(f"interrupted; {note}", run=path if may_go_on else None) from error
+            raise Interrupted(f"interrupted; {note}", run=path if store.may_cost(path, accepted) else None) from error
         if isinstance(error, InvalidRun):
             raise
         if isinstance(error, CatchmentError | OSError):
@@ -257,14 +260,3 @@ def _free_place(campaign: Path, now: float) -> Path:
     return next(
         path for path in chain([campaign / name], (campaign / f"{name}-{n}" for n in count(2))) if not path.exists()
     )
-
-
-def _reused_window(campaign: Campaign, now: float) -> Window:
-    """Return the window that is told, or a quarter of an hour that is long enough ago for its results to be there."""
-    schedule = campaign.schedule
-    if schedule.change_at is not None:
-        change = schedule.change_at.timestamp()
-        return Window(start=change - schedule.before_s, end=change + schedule.after_s)
-    start, stop = schedule.start, schedule.stop
-    end = now - LATE_S if stop is None else stop.timestamp()
-    return Window(start=end - _REUSED_S if start is None else start.timestamp(), end=end)

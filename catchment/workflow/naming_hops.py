@@ -58,7 +58,7 @@ def is_naming_due(header: Header, accepted: Accepted | None) -> bool:
         and header.plan.resolve_names
         and accepted is not None
         and accepted.stage is not Stage.NAMED
-        and any(measurement["kind"] == Kind.TRACEROUTE for measurement in accepted.measurements)
+        and any(measurement.kind is Kind.TRACEROUTE for measurement in accepted.measurements)
     )
 
 

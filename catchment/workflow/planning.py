@@ -12,9 +12,10 @@ from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, VantagePoints, load_campaign
 from catchment.errors import InvalidFile, UnknownName
 from catchment.metrics import Numbers, iso_time
-from catchment.model import Service, Target
+from catchment.model import Service, Target, Window
 from catchment.platforms.atlas.costs import rounds, times
-from catchment.platforms.atlas.limits import COUNT, INTERVAL, QUERIES, TARGETS, Plan, Wish, estimate
+from catchment.platforms.atlas.gathering import LATE_S
+from catchment.platforms.atlas.limits import COUNT, IDS, Limit, Plan, Wish, advise, check_limits, estimate
 from catchment.platforms.atlas.reusing import expand
 from catchment.platforms.atlas.scheduling import START_AFTER_S
 from catchment.platforms.atlas.selecting import Probe, asked, is_named, pick
@@ -22,7 +23,7 @@ from catchment.platforms.connecting import simulate
 from catchment.services import find_service
 from catchment.workflow.earlier import resolve
 
-_IDS = "vantage_points.ids"
+_REUSED_S = 900
 _NOT_EVERYWHERE = 6  # the address family that does not work at every vantage point
 
 
@@ -41,18 +42,22 @@ def plan_campaign(file: Path, root: Path | None = None, *, now: float | None = N
     is_open = not is_exact and not (campaign.vantage_points and campaign.vantage_points.every_family)
     plan = estimate_plan(campaign, targets, {} if campaign.reuse else probes, now)
     stated: Numbers = asdict(plan) | {
-        "limits": [{**asdict(limit), "advice": None if limit.ok else advice([asdict(limit)])} for limit in plan.limits],
+        "limits": [{**asdict(limit), "advice": None if limit.ok else advise([limit])} for limit in plan.limits],
         "measurements": [
             {"id": None, "at_most": is_open and one.af == _NOT_EVERYWHERE, **asdict(one)} for one in plan.measurements
         ],
         "summary": _summary(plan, is_open=is_open),
     }
     if campaign.reuse:
-        nothing: Numbers = dict.fromkeys(("kind", "target", "af", "query", "protocol", "packets", "probes", "results"))
-        free = {"at_most": False, "credits": 0, "results_per_day": 0, "credits_per_day": 0}
-        reused = expand(campaign, targets, services)
-        stated["measurements"] = [{"id": number, **nothing, **free} for number in reused]
-        stated["summary"] = "reads what runs already: no key, no credits"
+        window = reused_window(campaign, float(int(now)))
+        span = f"from {iso_time(window.start)} to {iso_time(window.end)}"
+        stated |= {
+            "measurements": _reused(campaign, targets, services),
+            "results": None,
+            "results_per_day": None,
+            "limits": [],
+            "summary": f"reads what was measured {span}: no key, no credits",
+        }
     return {
         "campaign": campaign.name,
         "platform": campaign.platform.value,
@@ -60,6 +65,39 @@ def plan_campaign(file: Path, root: Path | None = None, *, now: float | None = N
         "schedule": {} if campaign.reuse else _schedule(campaign, now),
         **stated,
     }
+
+
+def _reused(campaign: Campaign, targets: Sequence[Target], services: Sequence[Service]) -> list[Numbers]:
+    """Return what is read, as far as the files of the services tell: how much that is, nobody knows before."""
+    unknown: Numbers = dict.fromkeys(("protocol", "packets", "probes", "results", "results_per_day"))
+    addresses = {(target.service, target.af): target.address for target in targets}
+    known = {entry.id: (service, entry) for service in services for entry in service.measurements}
+    rows = []
+    for number in expand(campaign, targets, services):
+        row: Numbers = {"id": number, "kind": None, "target": None, "af": None, "query": None}
+        if number in known:
+            service, entry = known[number]
+            target = addresses.get((service.name, entry.af))
+            row |= {"kind": entry.kind.value, "target": target, "af": entry.af, "query": entry.query}
+        rows.append(row | unknown | {"at_most": False, "credits": 0, "credits_per_day": 0})
+    return rows
+
+
+def reused_window(campaign: Campaign, now: float) -> Window:
+    """Return the window that is told, or a quarter of an hour that is long enough ago for its results to be there."""
+    schedule = campaign.schedule
+    if schedule.change_at is not None:
+        change = schedule.change_at.timestamp()
+        return Window(start=change - schedule.before_s, end=change + schedule.after_s)
+    start, stop = schedule.start, schedule.stop
+    end = now - LATE_S if stop is None else stop.timestamp()
+    return Window(start=end - _REUSED_S if start is None else start.timestamp(), end=end)
+
+
+def check_plan(stated: Numbers) -> None:
+    """Raise InvalidFile where a plan, as it was stated, exceeds a limit or the campaign's own budget."""
+    limits = ({name: value for name, value in limit.items() if name != "advice"} for limit in stated["limits"])
+    check_limits([Limit(**limit) for limit in limits])
 
 
 def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | Mapping[int, int], now: float) -> Plan:
@@ -79,43 +117,6 @@ def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | M
     return replace(plan, limits=tuple(limits))
 
 
-def check_limits(limits: Sequence[Numbers]) -> None:
-    """Raise InvalidFile where a limit or the campaign's own budget is exceeded, by how much and what to lower."""
-    exceeded = [limit for limit in limits if not limit["ok"]]
-    if exceeded:
-        told = ", and to ".join(map(_excess, exceeded))
-        raise InvalidFile(f"the campaign comes to {told}: {advice(exceeded)}; nothing was asked for")
-
-
-def advice(exceeded: Sequence[Numbers]) -> str:
-    """Return what to lower or raise, any one of them, so that all these limits are kept."""
-    keys = [key for key in exceeded[0]["remedies"] if all(key in limit["remedies"] for limit in exceeded)]
-    ways = []
-    for key in keys:
-        values = [limit["remedies"][key] for limit in exceeded]
-        if key == INTERVAL:
-            ways.append(f"raise {key} to {max(values)}")
-        elif key in {_IDS, QUERIES, TARGETS}:
-            ways.append(f"name only {min(values)} of the {key}")
-        else:
-            ways.append(f"lower {key} to {min(values)}")
-    if not ways:
-        ways = ["ask fewer targets or queries, of fewer vantage points, or less often"]
-    own = [limit["key"] for limit in exceeded if limit["key"].startswith("budget.")]
-    granted = [limit["key"] for limit in exceeded if limit["key"] not in own]
-    if own:
-        ways.append(f"raise {' and '.join(own)}")
-    if granted:
-        ways.append(f"raise {' and '.join(granted)} where RIPE Atlas grants you more")
-    return ", or ".join(ways) if not (own and granted) else f"{', or '.join(ways[:-1])}, and {ways[-1]}"
-
-
-def _excess(limit: Numbers) -> str:
-    if limit["value"] is None:
-        return f"{limit['name']} without end, of which {limit['limit']:,} are allowed"
-    return f"{limit['value']:,} {limit['name']}, {limit['over']:,} more than the {limit['limit']:,} allowed"
-
-
 def _possible(remedies: Mapping[str, int], wanted: VantagePoints | None) -> dict[str, int]:
     """Return the remedies that this campaign has: `count` says nothing of vantage points that are named one by one."""
     wanted = wanted or VantagePoints()
@@ -124,7 +125,7 @@ def _possible(remedies: Mapping[str, int], wanted: VantagePoints | None) -> dict
     found = {key: to for key, to in remedies.items() if key != COUNT}
     if COUNT in remedies and wanted.ids:
         fewest = len(set(wanted.ids))
-        found = {(_IDS if remedies[COUNT] < fewest else COUNT): remedies[COUNT], **found}
+        found = {(IDS if remedies[COUNT] < fewest else COUNT): remedies[COUNT], **found}
     return found
 
 

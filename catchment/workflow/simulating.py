@@ -13,7 +13,7 @@ from catchment.campaign import Sandbox
 from catchment.errors import InvalidFile
 from catchment.metrics import Numbers
 from catchment.model import Service
-from catchment.platforms.atlas.keys import VARIABLES, find_keys
+from catchment.platforms.atlas.key_sources import VARIABLES, find_keys
 from catchment.platforms.connecting import CA_FILE, SERVER, SPEED, build_topology, simulate
 from catchment.platforms.sandbox import FAULTS, find_faults, open_sandbox
 from catchment.platforms.topology import write_topology

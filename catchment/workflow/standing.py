@@ -11,11 +11,9 @@ from catchment import store
 from catchment.campaign import PlatformName
 from catchment.errors import InvalidRun, PlatformFailed
 from catchment.metrics import Numbers
-from catchment.platforms.atlas.failures import clean
+from catchment.platforms.atlas.statuses import ask_status
 from catchment.platforms.connecting import connect
 from catchment.workflow.showing import list_measurements
-
-_LONGEST_STATUS = 40
 
 
 def show_unfinished(
@@ -33,7 +31,7 @@ def show_unfinished(
     header, accepted = store.read_header(path), store.read_accepted(path)
     if header.plan is None:
         raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {shlex.quote(str(path))}` rebuilds it")
-    measurements = [] if accepted is None else list_measurements(accepted)
+    measurements = [] if accepted is None else list_measurements(accepted, header.plan)
     trouble = None
     if header.platform == PlatformName.ATLAS and measurements:
         try:
@@ -41,10 +39,7 @@ def show_unfinished(
                 header.plan, header.services, environ=environ, clock=clock, sleep=sleep, is_read_only=True
             ) as platform:
                 for one in measurements:
-                    found = platform.atlas.get(f"/measurements/{one['id']}/", fields="status")
-                    status = found.get("status") if isinstance(found, dict) else None
-                    name = status.get("name") if isinstance(status, dict) else status
-                    one["status"] = None if name is None else clean(name, longest=_LONGEST_STATUS)
+                    one["status"] = ask_status(platform.atlas, one["id"]).name
         except PlatformFailed as failure:
             trouble = str(failure)
     return {

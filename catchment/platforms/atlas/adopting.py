@@ -9,7 +9,8 @@ from typing import Any
 
 from catchment.errors import PlatformFailed
 from catchment.platforms.atlas.client import Atlas, Refused
-from catchment.platforms.atlas.measurements import Measurement, read_measurement
+from catchment.platforms.atlas.measurements import read_measurement
+from catchment.store import Measurement
 
 LISTED_AFTER_S = 300
 """After so long a new measurement is taken to stand in the API's lists; how long it takes is not documented."""
@@ -17,7 +18,6 @@ LISTED_AFTER_S = 300
 _MOST_OF_A_RUN = 1000
 _LONGEST_POST_S = 900  # with all its tries, and what Retry-After asks for between them
 _FIRST_PAUSE_S, _PAUSE_GROWTH = 5.0, 1.5
-_POWERLESS = {401, 403}
 
 
 def listed_by(since: float, now: float) -> float:
@@ -80,7 +80,7 @@ def find_run(atlas: Atlas, run_tag: str) -> list[Measurement]:
                 heeded = True
                 numbers |= set(_numbers(entries))
         except Refused as refusal:
-            if refusal.status not in _POWERLESS:
+            if not refusal.is_forbidden:
                 raise
     if not heeded:
         raise PlatformFailed(

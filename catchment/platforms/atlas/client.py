@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random as _random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,6 +51,7 @@ class Atlas:
         trace: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.endpoint = endpoint
+        self.random = random
         self._session = Session(
             endpoint, sleep=sleep, random=random, timeout_s=timeout_s, heard=heard, say=say, trace=trace
         )
@@ -103,7 +104,7 @@ class Atlas:
             followed.add(following)
             page = self._get(self._below_api(question, following), {})
 
-    def lines(self, path: str, **params: Any) -> Iterator[bytes]:
+    def lines(self, path: str, **params: Any) -> Generator[bytes, None, None]:
         """Yield the lines of an NDJSON answer as they came, without line ends and in bounded memory.
 
         Raises StreamBroken where it ends before its end or holds what is no result; half a line is never yielded.
@@ -168,7 +169,7 @@ class Atlas:
         ids = body.get("measurements") if isinstance(body, dict) else None
         if not isinstance(ids, list) or [type(one) for one in ids] != [int] * len(definitions):
             problem = f"the answer holds no {len(definitions)} ids: {self._session.clean(body, 100)}"
-            raise PlatformUnsure(self._session.message(question, problem, PlatformUnsure))
+            raise PlatformUnsure(self._session.message(question, problem))
         return ids
 
     def stop(self, measurement: int) -> None:
@@ -206,7 +207,7 @@ class Atlas:
         try:
             return question, self._session.exchange(question, lambda: send(question))
         except Refused as refusal:
-            if permission is not None or private is None or refusal.status not in {401, 403}:
+            if permission is not None or private is None or not refusal.is_forbidden:
                 raise
         self._private.add(private)
         return self._read(what, path, send)

@@ -1,12 +1,12 @@
 """Collecting: all measurements of a run are waited for at the same time, and their results fetched as they come.
 
-`slices` cuts long measurements, `fetching` makes files of results, `waiting` knows when to look at one measurement.
+`slices` cuts long measurements, `fetching` makes files of results, `looking` waits for a one-off and `gathering` for
+what is longer, and `watching` knows how they are.
 """
 
 from __future__ import annotations
 
 import math
-import random as _random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from pathlib import Path
 from catchment.errors import PlatformFailed
 from catchment.model import Window
 from catchment.platforms.atlas.client import Atlas
-from catchment.platforms.atlas.fetching import UNFINISHED, Source
-from catchment.platforms.atlas.measurements import Measurement
+from catchment.platforms.atlas.fetching import UNFINISHED, Fetcher
+from catchment.platforms.atlas.gathering import Sliced
+from catchment.platforms.atlas.looking import OneOff
 from catchment.platforms.atlas.slices import cut
 from catchment.platforms.atlas.statuses import ask_status
-from catchment.platforms.atlas.waiting import LATE_S, Missing, Waiting
-
-__all__ = ["LATE_S", "Collected", "collect", "why_incomplete"]
+from catchment.platforms.atlas.waiting import Missing, Waiting, expected_results
+from catchment.store import Measurement
 
 _TOLD_EVERY_S, _TOLD_AT_LAST_EVERY_S = 60.0, 10.0
 
@@ -32,8 +32,8 @@ _TOLD_EVERY_S, _TOLD_AT_LAST_EVERY_S = 60.0, 10.0
 class Collected:
     """What came of one measurement: its files (NDJSON, gzip), how many results, and which probes sent them.
 
-    Not `complete` is one of which too few had answered when its deadline passed, or that ended early. `status` is the
-    last that the API said of it; None where it was not asked, because enough results had come.
+    Not `complete` is one of which too few had answered, or in too few of its rounds, when its deadline passed, or that
+    ended early. `status` is the last that the API said of it; None where it was not asked, because enough had come.
     """
 
     measurement: int
@@ -53,31 +53,26 @@ def collect(
     sleep: Callable[[float], None],
     progress: Callable[[str, float], None] = lambda *_: None,
     window: Window | None = None,
-    random: Callable[[], float] = _random.random,
 ) -> list[Collected]:
     """Wait for all measurements and fetch their results into `folder`; of the window only, if one is given.
 
-    A measurement is one file, <id>.ndjson.gz, or where it is long one for each slice, <id>-<its begin>.ndjson.gz, and
-    <id>-late.ndjson.gz for what came late. A file that is there already is whole, and not fetched again, unless it is
-    damaged. Whatever stops this, only whole files are left, and calling it again goes on.
+    A measurement is one file, <id>.ndjson.gz, or where it is long one for each slice, <id>-<begin>-<end>.ndjson.gz,
+    and <id>-late.ndjson.gz for what came late. A file that is there already is whole, and not fetched again, unless it
+    is damaged. Whatever stops this, only whole files are left, and calling it again goes on.
 
     Raises PlatformFailed: at once, but where the results of one measurement are not found, the others come first.
     """
     for stale in folder.glob(f".*{UNFINISHED}"):  # of a process that was killed
         stale.unlink(missing_ok=True)
-    source = Source(atlas=atlas, clock=clock, sleep=sleep, random=random)
+    fetcher = Fetcher(atlas=atlas, clock=clock, sleep=sleep)
     board = _Board(clock=clock, progress=progress)
     missing: list[Missing] = []
     with ExitStack() as stack:
         due = []
         for measurement in measurements:
-            waiting = Waiting(
-                measurement=measurement,
-                slices=cut(measurement, window or Window()),
-                folder=folder,
-                source=source,
-                told=partial(board.tell_fetching, measurement),
-            )
+            slices = cut(measurement, window or Window())
+            kind = OneOff if measurement.interval_s is None and not measurement.reused else Sliced
+            waiting = kind(measurement, slices, folder, fetcher, partial(board.tell_fetching, measurement))
             board.all.append(waiting)
             due.append((-math.inf, waiting, stack.enter_context(closing(waiting.steps()))))
         while due:
@@ -99,15 +94,18 @@ def collect(
 
 
 def why_incomplete(measurement: Measurement, collected: Collected) -> str:
-    """Say of a measurement that is not complete how many answered, and what the API says of it."""
+    """Say of a measurement that is not complete what came of it, and what the API says of it."""
     about = f"measurement {measurement.id} ({_name(measurement)})"
     if measurement.reused:
         return f"{about} has no results in the window"
     asked = "" if measurement.probes is None else f" of {len(measurement.probes)}"
-    return (
-        f"{about}: {len(collected.participants)}{asked} vantage points answered, and no more were waited for; its "
-        f"status is '{collected.status}'"
-    )
+    answered = f"{len(collected.participants)}{asked} vantage points"
+    status = f"its status is '{collected.status}'"
+    if measurement.interval_s is None:
+        return f"{about}: {answered} answered, and no more were waited for; {status}"
+    expected = expected_results(measurement)
+    results = "" if expected is None or collected.results > expected else f" of {expected}"
+    return f"{about}: {collected.results}{results} results, of {answered}; {status}"
 
 
 def in_words(seconds: float) -> str:
@@ -155,7 +153,7 @@ class _Board:
 
     def _state(self) -> str:
         asked = [waiting.measurement.probes for waiting in self.all]
-        if all(waiting.is_one_off for waiting in self.all) and None not in asked:
+        if all(isinstance(waiting, OneOff) for waiting in self.all) and None not in asked:
             answered = sum(len(waiting.found.participants) for waiting in self.all)
             return f"{answered:,} of {sum(len(probes or ()) for probes in asked):,} answered"
         results = sum(waiting.found.results for waiting in self.all)
@@ -178,10 +176,11 @@ def _name(measurement: Measurement) -> str:
 
 def _collected(waiting: Waiting) -> Collected:
     complete = waiting.is_complete
-    status = None if waiting.status is None else waiting.status.name
+    told = waiting.watch.status
+    status = None if told is None else told.name
     if not complete:
         try:
-            status = ask_status(waiting.source.atlas, waiting.measurement.id).name
+            status = ask_status(waiting.fetcher.atlas, waiting.measurement.id).name
         except PlatformFailed:
             status = status or "unknown"  # all results that there are have been fetched: no reason to fail now
     return Collected(

@@ -6,10 +6,9 @@ Formulas: RIPE Atlas documentation, "Credit system". What the API says of a meas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from catchment.campaign import Limits, Protocol, Query, Schedule
+from catchment.campaign import Protocol, Query, Schedule
 from catchment.model import AddressFamily, Kind, Target
 
 SIZE_BYTES = 48
@@ -80,30 +79,11 @@ def spread_s(schedule: Schedule) -> float:
     return ONE_OFF_SPREAD_S if schedule.interval_s is None else min(_LONGEST_SPREAD_S, schedule.interval_s / 2)
 
 
-def count(
-    targets: Sequence[Target],
-    queries: Sequence[Query],
-    schedule: Schedule,
-    *,
-    probes: Mapping[int, int],
-    limits: Limits,
-    earliest: float,
-) -> tuple[PlannedMeasurement, ...]:
-    """Return the measurements that it takes to ask each target each query from so many probes in each address family.
+def count(target: Target, query: Query, probes: int, schedule: Schedule, turns: int | None) -> PlannedMeasurement:
+    """Return a measurement in which so many probes are asked in so many rounds (`turns`; None: it never ends).
 
-    They ask at most `limits.probes_per_measurement` each, and begin at `earliest`, if the schedule says nothing else.
+    A day holds no more results than the whole measurement has.
     """
-    turns = rounds(schedule, earliest)
-    return tuple(
-        _planned(target, query, part, schedule, turns)
-        for target in targets
-        for part in _parts(probes.get(target.af, 0), limits.probes_per_measurement)
-        for query in queries
-    )
-
-
-def _planned(target: Target, query: Query, probes: int, schedule: Schedule, turns: int | None) -> PlannedMeasurement:
-    """Count one measurement. A day holds no more results than the whole measurement has."""
     price = credits_per_result(query, one_off=schedule.interval_s is None)
     a_day = 1.0
     if schedule.interval_s is not None:
@@ -128,7 +108,3 @@ def _whole_rounds(interval_s: int, lasts_s: float) -> int:
     """Return how many rounds there are whose last vantage point, too, is asked before the end."""
     spread = spread_s(Schedule(interval_s=interval_s))
     return max(0, math.ceil((lasts_s - spread) / interval_s))
-
-
-def _parts(probes: int, largest: int) -> list[int]:
-    return [min(largest, probes - start) for start in range(0, probes, largest)]

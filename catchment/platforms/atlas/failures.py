@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -30,14 +31,30 @@ _HAPPENED: dict[tuple[type[BaseException], ...], str] = {
 
 
 class Refused(PlatformFailed):
-    """The API answered, and the answer is no: `status` is the HTTP status code.
+    """The API answered, and the answer is no: `status` is the HTTP status code, `retry_after_s` what it asks to wait.
 
     Where there is no key for what needs one, it is not asked: the answer would be 401.
     """
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Tell whether the key was what was wrong, or that there was none."""
+        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether there is no such thing, or not yet."""
+        return self.status == HTTPStatus.NOT_FOUND
+
+    @property
+    def may_pass(self) -> bool:
+        """Tell whether the same may be answered well at another time."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 class PlatformUnsure(PlatformFailed):

@@ -10,7 +10,7 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ _PROBES_AT_ONCE = 500  # keeps the address of a request below 8 kB
 _PROBE, _PROBE_VALUE = b'"prb_id"', re.compile(rb"\s*:\s*(\d{1,18})")
 _TIMESTAMP = re.compile(rb'"timestamp"\s*:\s*(\d{1,18})')
 
-Key = tuple[int | None, int | None]
+Turn = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,26 @@ class Found:
 
     def __add__(self, other: Found) -> Found:
         return Found(results=self.results + other.results, participants=self.participants | other.participants)
+
+
+class _Tally:
+    """Counts the results that pass, and remembers who sent them."""
+
+    def __init__(self) -> None:
+        self.results = 0
+        self._probes = set[bytes]()
+
+    def passing(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            self.results += 1
+            probe = _probe_in(line)
+            if probe is not None:
+                self._probes.add(probe)
+            yield line
+
+    @property
+    def found(self) -> Found:
+        return Found(results=self.results, participants=frozenset(map(int, self._probes)))
 
 
 class Unfinished:
@@ -75,30 +95,24 @@ class Unfinished:
 
     def add(self, lines: Iterable[bytes], *, told: Callable[[int], None] = lambda _: None) -> None:
         """Append lines; `told` hears now and then how many there are. After an error it is as if none had come."""
-        packer = self._packer.copy()
-        results, probes = 0, set[bytes]()
+        packer, tally = self._packer.copy(), _Tally()
         block, size = list[bytes](), 0
         with self._hidden.open("r+b") as out:
             out.seek(self._size)
             out.truncate()
-            for line in lines:
+            for line in tally.passing(lines):
                 block.append(line)
                 size += len(line)
-                results += 1
-                probe = _probe_in(line)
-                if probe is not None:
-                    probes.add(probe)
                 if size >= _BLOCK:
                     block.append(b"")
                     out.write(packer.compress(b"\n".join(block)))
                     block, size = [], 0
-                if results % _TOLD_EVERY == 0:
-                    told(self.found.results + results)
+                if tally.results % _TOLD_EVERY == 0:
+                    told(self.found.results + tally.results)
             block.append(b"")
             out.write(packer.compress(b"\n".join(block)))
             written = out.tell()
-        found = Found(results=results, participants=frozenset(map(int, probes)))
-        self._packer, self._size, self.found = packer, written, self.found + found
+        self._packer, self._size, self.found = packer, written, self.found + tally.found
 
     def finish(self) -> None:
         """Give the file its name. It is on the disk when this returns."""
@@ -117,13 +131,12 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where results come from, and how to wait there; `random` (0 to 1) spreads the tries."""
+class Fetcher:
+    """Fetches results from the API: `clock` and `sleep` are of the time there."""
 
     atlas: Atlas
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    random: Callable[[], float]
 
     def fetch(
         self,
@@ -138,69 +151,65 @@ class Source:
     ) -> None:
         """Append the results of a slice to a file: of some probes only, and without those to `leave_out`.
 
-        A stream that breaks off is begun anew, a few times; so is an empty one by who `expects_some`. Raises
+        A stream that breaks off is begun anew, a few times; so is a slice that is empty, for who `expects_some`. Raises
         PlatformFailed, of one line; the file then holds what whole answers brought.
         """
-        for params in _requests(piece, probes):
-            self._answer(
-                f"/measurements/{measurement}/results/", params, out, leave_out, told, expects_some=expects_some
-            )
+        before = out.found.results
+        for look in range(_EMPTY_TRIES if expects_some else 1):
+            if look > 0:
+                self._back_off(look - 1)
+            for params in _requests(piece, probes):
+                self._answer(f"/measurements/{measurement}/results/", params, look, out, leave_out, told)
+            if out.found.results > before:
+                return
 
     def _answer(
         self,
         path: str,
         params: dict[str, Any],
+        look: int,
         out: Unfinished,
         leave_out: Callable[[bytes], bool] | None,
         told: Callable[[int], None],
-        *,
-        expects_some: bool,
     ) -> None:
-        before = out.found.results
         for attempt in range(_TRIES):
             # Answers may come out of a cache that heeds no header; Blaeu's way around it.
-            once = f"dc{self.clock():.0f}" + (f"-{attempt}" if attempt else "")
+            once = f"dc{self.clock():.0f}-{look}-{attempt}"
             try:
-                with closing(self._lines(path, params | {"defeatcaching": once})) as lines:
-                    wanted = lines if leave_out is None else (line for line in lines if not leave_out(line))
-                    out.add(wanted, told=told)
-                if out.found.results > before or not expects_some or attempt >= _EMPTY_TRIES - 1:
-                    return
+                with closing(self.atlas.lines(path, format="txt", **params, defeatcaching=once)) as lines:
+                    out.add(lines if leave_out is None else (line for line in lines if not leave_out(line)), told=told)
+                return
             except StreamBroken as broken:
                 # After Ctrl-C, C code may turn it into such an error: then nobody wants to try again.
                 if attempt == _TRIES - 1 or asked_to_stop.is_set():
                     raise StreamBroken(f"{broken} (this was try {attempt + 1})") from broken
-            self.sleep(_FIRST_BACKOFF_S * 2**attempt * (0.5 + self.random()))
-        raise AssertionError("the last try returns or raises")
+            self._back_off(attempt)
 
-    def _lines(self, path: str, params: dict[str, Any]) -> Generator[bytes, None, None]:
-        yield from self.atlas.lines(path, format="txt", **params)
+    def _back_off(self, attempt: int) -> None:
+        self.sleep(_FIRST_BACKOFF_S * 2**attempt * (0.5 + self.atlas.random()))
 
 
 def read_again(file: Path) -> Found | None:
     """Count what a file holds that was fetched before; None where there is none, or it is damaged."""
-    results, probes = 0, set[bytes]()
+    tally = _Tally()
     try:
         if file.stat().st_size == 0:  # gzip takes it for whole
             return None
         with gzip.open(file) as lines:
-            for line in lines:
-                results += 1
-                probe = _probe_in(line)
-                if probe is not None:
-                    probes.add(probe)
+            for _ in tally.passing(lines):
+                pass
     except (OSError, EOFError, zlib.error):
         return None
-    return Found(results=results, participants=frozenset(map(int, probes)))
+    return tally.found
 
 
-def keys_in(file: Path) -> Iterator[Key]:
+def turns_in(file: Path) -> Iterator[Turn]:
     """Yield what tells each result of a whole file from the others of its measurement: its probe and its time."""
     with gzip.open(file) as lines:
-        yield from map(key_of, lines)
+        yield from map(turn_of, lines)
 
 
-def key_of(line: bytes) -> Key:
+def turn_of(line: bytes) -> Turn:
     """Return what tells a result from others of its measurement: its probe and its time, where it has them."""
     at = _TIMESTAMP.search(line)
     return probe_of(line), None if at is None else int(at[1])

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catchment.campaign import Budget, Limits, Query, Schedule
+from catchment.errors import InvalidFile
 from catchment.model import Target
 from catchment.platforms.atlas.costs import PlannedMeasurement, count, rounds, spread_s, times
 
-COUNT, INTERVAL, ROUNDS = "vantage_points.count", "schedule.interval_s", "schedule.rounds"
+COUNT, IDS = "vantage_points.count", "vantage_points.ids"
+INTERVAL, ROUNDS = "schedule.interval_s", "schedule.rounds"
 QUERIES, TARGETS = "queries", "targets"
-"""Keys of a campaign that make its plan smaller: the interval when it is raised, the others when they are lowered, and
-queries and targets when there are fewer."""
+"""Keys of a campaign that make its plan smaller: the interval when it is raised, count and rounds when they are
+lowered, the others when there are fewer."""
 
 _LONGEST_INTERVAL_S = 30 * 86_400
 
@@ -54,7 +57,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is to be asked: each target each query, of so many probes in each address family."""
+    """What is to be asked: each target each query, of so many probes in each address family.
+
+    It begins at `earliest` (seconds since 1970 UTC), if the schedule says nothing else.
+    """
 
     targets: Sequence[Target]
     queries: Sequence[Query]
@@ -65,14 +71,14 @@ class Wish:
     earliest: float
 
     def measurements(self) -> tuple[PlannedMeasurement, ...]:
-        """Return the measurements that it takes."""
-        return count(
-            self.targets,
-            self.queries,
-            self.schedule,
-            probes=self.probes,
-            limits=self.limits,
-            earliest=self.earliest,
+        """Return the measurements that it takes, each of as many probes as one may have."""
+        turns, largest = rounds(self.schedule, self.earliest), self.limits.probes_per_measurement
+        return tuple(
+            count(target, query, min(largest, probes - first), self.schedule, turns)
+            for target in self.targets
+            for probes in (self.probes.get(target.af, 0),)
+            for first in range(0, probes, largest)
+            for query in self.queries
         )
 
 
@@ -205,19 +211,48 @@ def _longest_s(wish: Wish) -> int:
 
 def _most(above: int, fits: Callable[[int], bool]) -> int | None:
     """Return the most below a number that fits; None where not even 1 does. What fits, fits with less as well."""
-    low, high = 0, above - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low if low > 0 else None
+    return bisect_right(range(1, above), 0, key=lambda number: not fits(number)) or None
 
 
 def _least(below: int, most: int, fits: Callable[[int], bool]) -> int | None:
     """Return the least above a number that fits; None where not even the `most` does."""
-    low, high = below + 1, most
-    if low > high or not fits(high):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle + 1, high)
-    return low
+    numbers = range(below + 1, most + 1)
+    return next(iter(numbers[bisect_left(numbers, 1, key=fits) :]), None)
+
+
+def check_limits(limits: Iterable[Limit]) -> None:
+    """Raise InvalidFile where a limit or the campaign's own budget is exceeded, by how much and what to lower."""
+    exceeded = [limit for limit in limits if not limit.ok]
+    if exceeded:
+        told = ", and to ".join(map(_excess, exceeded))
+        raise InvalidFile(f"the campaign comes to {told}: {advise(exceeded)}; nothing was asked for")
+
+
+def advise(exceeded: Sequence[Limit]) -> str:
+    """Return what to lower or raise, any one of them, so that all these limits are kept."""
+    ways = []
+    for key in exceeded[0].remedies:
+        values = [limit.remedies[key] for limit in exceeded if key in limit.remedies]
+        if len(values) < len(exceeded):
+            continue
+        if key == INTERVAL:
+            ways.append(f"raise {key} to {max(values)}")
+        elif key in {IDS, QUERIES, TARGETS}:
+            ways.append(f"name only {min(values)} of the {key}")
+        else:
+            ways.append(f"lower {key} to {min(values)}")
+    if not ways:
+        ways = ["ask fewer targets or queries, of fewer vantage points, or less often"]
+    own = [limit.key for limit in exceeded if limit.key.startswith("budget.")]
+    granted = [limit.key for limit in exceeded if limit.key not in own]
+    if own:
+        ways.append(f"raise {' and '.join(own)}")
+    if granted:
+        ways.append(f"raise {' and '.join(granted)} where RIPE Atlas grants you more")
+    return ", or ".join(ways) if not (own and granted) else f"{', or '.join(ways[:-1])}, and {ways[-1]}"
+
+
+def _excess(limit: Limit) -> str:
+    if limit.value is None:
+        return f"{limit.name} without end, of which {limit.limit:,} are allowed"
+    return f"{limit.value:,} {limit.name}, {limit.over:,} more than the {limit.limit:,} allowed"

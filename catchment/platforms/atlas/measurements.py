@@ -1,56 +1,21 @@
-"""A measurement as this side knows it, and how it is read out of the API's own description."""
+"""Measurements as the API describes them."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from catchment.errors import UnknownName
-from catchment.model import AddressFamily, Kind
+from catchment.model import Kind
 from catchment.platforms.atlas.client import Atlas
 from catchment.platforms.atlas.failures import clean
+from catchment.store import Measurement
 
 IDENTITY_QUERIES = ("hostname.bind", "id.server")
 """CHAOS TXT names that a server answers with its own name."""
 
 _CHAOS = {"CHAOS", "CH"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
-
-    `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
-    only what was measured between `start` and `stop` counts. `part` says which POST of its run made it.
-    """
-
-    id: int
-    kind: Kind
-    target: str
-    af: AddressFamily
-    query: str | None
-    nsid: bool
-    probes: tuple[int, ...] | None
-    start: float
-    stop: float | None
-    interval_s: int | None
-    reused: bool
-    part: str | None = None
-
-    def to_table(self) -> dict[str, Any]:
-        """Return the measurement as plain JSON values; `from_table` reads it back."""
-        probes = None if self.probes is None else list(self.probes)
-        return asdict(self) | {"kind": self.kind.value, "probes": probes}
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Measurement:
-        """Read a measurement back from plain JSON values."""
-        probes = None if table["probes"] is None else tuple(table["probes"])
-        # What came of it may stand beside.
-        own: dict[str, Any] = {field.name: table.get(field.name) for field in fields(cls)}
-        return cls(**{**own, "kind": Kind(table["kind"]), "probes": probes})
 
 
 def read_measurement(atlas: Atlas, number: int, found: Any) -> Measurement:

@@ -13,11 +13,10 @@ from catchment.errors import UnknownName
 from catchment.model import BuiltIn, Kind, Service, Target, Window
 from catchment.platforms.atlas.client import Atlas, Refused
 from catchment.platforms.atlas.failures import clean
-from catchment.platforms.atlas.measurements import IDENTITY_QUERIES, Measurement, addresses_of, read_measurement
+from catchment.platforms.atlas.measurements import IDENTITY_QUERIES, addresses_of, read_measurement
+from catchment.platforms.atlas.statuses import read_status
+from catchment.store import Measurement
 
-_NOT_PUBLIC = {401, 403}
-_WITHOUT_RESULTS = {7: "Failed", 8: "Denied"}  # 8 may as well be "Archived", whose results are kept: its name tells
-_NOT_BEGUN = {0, 1}
 _END_OF_TIME = 253_402_300_800  # the year 10,000: no date can be written of a later time
 
 
@@ -133,11 +132,11 @@ def _look_up(atlas: Atlas, named: _Named) -> Mapping[str, Any]:
     try:
         found = atlas.get(f"/measurements/{named.id}/")
     except Refused as refusal:
-        if refusal.status == 404:
+        if refusal.is_missing:
             raise UnknownName(
                 f"{atlas.endpoint.server}: there is no measurement {named.id}: {named.remedy}"
             ) from refusal
-        if refusal.status in _NOT_PUBLIC:
+        if refusal.is_forbidden:
             raise UnknownName(f"measurement {named.id} is not public: {named.remedy}") from refusal
         raise
     if not isinstance(found, dict):
@@ -155,9 +154,9 @@ def _unusable(found: Mapping[str, Any], named: _Named) -> str | None:
         return f"is not public: {named.remedy}"
     if found.get("use_probe_resolver"):
         return f"asks the resolver of each vantage point, which answers for itself, not the target: {named.remedy}"
-    status, name = _status(found)
-    if status in _WITHOUT_RESULTS and "archived" not in name.lower():
-        return f"has no results: its status is '{name or _WITHOUT_RESULTS[status]}': {named.remedy}"
+    status = read_status(found)
+    if status.never_ran:
+        return f"has no results: its status is '{status.name}': {named.remedy}"
     return None
 
 
@@ -170,9 +169,9 @@ def _outside(found: Mapping[str, Any], window: Window) -> str | None:
         return f"ended at {_iso(ended)}{since}, before the window, which begins at {_iso(window.start)}: {remedy}"
     if began is not None and window.end is not None and began >= window.end:
         return f"begins at {_iso(began)}, after the window, which ends at {_iso(window.end)}: {remedy}"
-    status, name = _status(found)
-    if began is None and status in _NOT_BEGUN:
-        return f"has not begun (its status is '{name}'): run this again when it has"
+    status = read_status(found)
+    if began is None and status.is_to_come:
+        return f"has not begun (its status is '{status.name}'): run this again when it has"
     return None
 
 
@@ -213,15 +212,6 @@ def _target(
         if asked and target.af == measurement.af:
             return target
     return None
-
-
-def _status(found: Mapping[str, Any]) -> tuple[int | None, str]:
-    """Return number and name of the status; names of some differ from one description of the API to another."""
-    status = found.get("status")
-    if not isinstance(status, dict):
-        return None, ""
-    number = status.get("id")
-    return number if isinstance(number, int) else None, clean(status.get("name") or "", longest=40)
 
 
 def _time(value: object) -> float | None:

@@ -40,7 +40,6 @@ _LONGEST_RETRY_AFTER_S = 120.0  # nobody wants to watch a program that keeps sil
 _LONGEST_MESSAGE = 1200
 _LONGEST_TRACED = 200
 _LONGEST_SAID = 600
-_MAY_EXIST = "the measurements may exist now: look under https://{server}/measurements/ before asking again"
 
 
 class Answer(NamedTuple):
@@ -198,20 +197,16 @@ class Session:
         text = line.decode(errors="surrogateescape")
         return self.hiding(text).encode(errors="surrogateescape") if self.hiding.may_be_in(text) else line
 
-    def message(self, question: Question, problem: str, form: type[PlatformFailed] = PlatformFailed) -> str:
+    def message(self, question: Question, problem: str) -> str:
         """Return the one line that says what was asked, what happened and what to do; no key ever stands in it."""
-        server = self.endpoint.server
-        line = f"{server}: {question.what}: {problem}"
-        if form is PlatformUnsure:
-            line += f"; {_MAY_EXIST.format(server=server)}"
-        return self.clean(line)
+        return self.clean(f"{self.endpoint.server}: {question.what}: {problem}")
 
     def _failed(self, question: Question, failure: Exception) -> tuple[PlatformFailed, bool]:
         """Return what came of a request that got no whole answer, and whether it makes sense to ask again."""
         what = failures.describe(failure)
         self.trace(f"{question.what}: {what}")
         form = PlatformUnsure if question.once and not failures.was_never_sent(failure) else PlatformFailed
-        problem = form(self.message(question, what, form))
+        problem = form(self.message(question, what))
         problem.__cause__ = failure
         return problem, form is PlatformFailed and not failures.is_hopeless(failure)
 
@@ -231,7 +226,7 @@ class Session:
         form = PlatformUnsure if question.once else PlatformFailed
         is_page = failures.is_html(body)
         problem = failures.WEB_PAGE if is_page else failures.NO_JSON
-        return form(self.message(question, problem, form)), not question.once and not is_page
+        return form(self.message(question, problem)), not question.once and not is_page
 
     def _refusal(
         self, question: Question, response: requests.Response, body: Any, status: int
@@ -242,13 +237,14 @@ class Session:
         )
         problem = ": ".join(filter(None, [f"{status} {response.reason or ''}".strip(), where, said]))
         if question.once and not _is_certainly_refused(status):
-            return PlatformUnsure(self.message(question, problem, PlatformUnsure)), False
+            return PlatformUnsure(self.message(question, problem)), False
         asked_s = retry_after_s(response)
         advice = failures.advise(status, key=question.key, permission=question.permission, words=said)
         if asked_s is not None and asked_s > _LONGEST_RETRY_AFTER_S:
             advice = f"the server asks to try again in {asked_s:.0f} s"
         again = status >= 500 or status in {requests.codes.request_timeout, requests.codes.too_many_requests}
-        return Refused(self.message(question, f"{problem}: {advice}"), status), again
+        # What may happen once is not repeated here: it names a time to begin, which may be past by then.
+        return Refused(self.message(question, f"{problem}: {advice}"), status, asked_s), again and not question.once
 
     def _remember(self, warnings: object) -> None:
         for where, what in failures.complaints(warnings):

@@ -1,7 +1,7 @@
 """Slices: the spans of time in which long measurements are fetched, one file each.
 
-They follow from the measurement and the window alone, so that a run that is gone on with cuts where it cut before. No
-second is in two of them, none in none.
+They follow from the measurement and the window alone, so that a run that is gone on with cuts where it cut before; one
+that a later version cuts elsewhere is fetched anew. No second is in two of them, none in none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from catchment.model import Kind, Window
-from catchment.platforms.atlas.measurements import Measurement
+from catchment.store import Measurement
 
 _SLICE_BYTES = 64_000_000
 """What a slice comes to, about: some seconds to fetch, and no great loss where it breaks off."""
@@ -71,10 +71,13 @@ def cut(measurement: Measurement, window: Window) -> list[Slice]:
 
 
 def file_name(measurement: Measurement, piece: Slice, *, alone: bool) -> str:
-    """Return the name of a slice's file: by the measurement, and by its begin where it is not `alone`."""
-    if alone:
-        return f"{measurement.id}.ndjson.gz"
-    return f"{measurement.id}-{datetime.fromtimestamp(piece.begin, UTC):%Y%m%dT%H%M%SZ}.ndjson.gz"
+    """Return the name of a slice's file: by the measurement, and where it is not `alone` by its begin and end.
+
+    With both, no file is taken for a slice that is cut elsewhere, as another version may do.
+    """
+    ends = [] if alone else [piece.begin, piece.end]
+    times = [f"-{datetime.fromtimestamp(time, UTC):%Y%m%dT%H%M%SZ}" for time in ends if time is not None]
+    return f"{measurement.id}{''.join(times)}.ndjson.gz"
 
 
 def _length_s(measurement: Measurement, interval_s: int, span_s: int) -> int:

@@ -11,16 +11,16 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from catchment.model import Service
 from catchment.platforms.sandbox.api.acceptance import USUAL_LIMITS, Limits
 from catchment.platforms.sandbox.api.endpoints import USUAL_BALANCE, Api
-from catchment.platforms.sandbox.api.faults import FAULTS, Front, SpoiltLedger, Troubled, find_faults
+from catchment.platforms.sandbox.api.faults import FAULTS, Front, SpoiltLedger, Troubled, find_faults, spoil_account
 from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.keys import Grant
 from catchment.platforms.sandbox.api.measurements import USUAL_LAGS, BuiltInTarget, Lags
+from catchment.platforms.sandbox.api.probes import Probes
 from catchment.platforms.sandbox.api.results import SimulatedInternet
 from catchment.platforms.sandbox.api.server import serving
 from catchment.platforms.sandbox.api.streaming import Streams
@@ -81,18 +81,22 @@ def open_sandbox(  # noqa: PLR0913  (all of them settings with a usual value)
         start = max(start, past.latest)
     clock = Clock(start, speed=speed, monotonic=monotonic)
     key = str(uuid.uuid4()) if key is None else key
-    api = Api(
-        Troubled(internet, wrong, seed=fault_seed),
+    began = start if past is None or past.start is None else past.start
+    troubled = Troubled(internet, wrong, seed=fault_seed)
+    probes = Probes(troubled.topology, began)
+    ledger = SpoiltLedger(
+        troubled,
         clock,
-        key=key,
-        other_keys=other_keys,
-        balance=balance,
+        probes,
+        faults=wrong,
+        seed=fault_seed,
+        start=began,
         built_ins=built_in_targets(services),
-        limits=limits,
         lags=lags,
         journal=past,
-        make_ledger=partial(SpoiltLedger, faults=wrong, seed=fault_seed),
     )
+    limits, balance = spoil_account(limits, balance, wrong)
+    api = Api(ledger, probes, clock, key=key, other_keys=other_keys, balance=balance, limits=limits)
     front = Front(api, wrong, seed=fault_seed, now=clock.now)
     with (
         serving(front, folder=folder, port=port, now=clock.now) as server,

@@ -19,7 +19,6 @@ SORTABLE_MEASUREMENTS = (
 )  # fmt: skip
 SORTABLE_PROBES = ("id", "country_code", "asn_v4", "asn_v6", "status_since")
 _NOT_FILTERS = {"page", "page_size", "sort", "fields", "optional_fields", "after", "key", "format", "format[datetime]"}
-_IGNORED = "Filtering by this field is not implemented, this parameter has been ignored."
 
 Entry = Mapping[str, Any]
 Test = Callable[[Any, Any], bool]
@@ -34,6 +33,12 @@ class Filter:
     passes: Test
 
 
+def ignored(parameter: str) -> dict[str, Any]:
+    """Return the warning that a parameter filters nothing."""
+    detail = "Filtering by this field is not implemented, this parameter has been ignored."
+    return {"source": {"parameter": parameter}, "detail": [detail]}
+
+
 def select(
     entries: Sequence[Entry], filters: Mapping[str, Filter], request: Request
 ) -> tuple[list[Entry], list[dict[str, Any]]]:
@@ -46,7 +51,7 @@ def select(
         if name in _NOT_FILTERS:
             continue
         if name not in filters:
-            warnings.append({"source": {"parameter": name}, "detail": [_IGNORED]})
+            warnings.append(ignored(name))
             continue
         try:
             wanted = filters[name].read(value)

@@ -48,7 +48,7 @@ class Ledger:
         self._internet = internet
         self._clock = clock
         self._probes = probes
-        self._start = start
+        self.start = start
         self._journal = journal
         self.lags = lags
         self.lock = threading.RLock()
@@ -61,7 +61,7 @@ class Ledger:
         """Write into a new journal when the sandbox began: once it does serve, and before anything else."""
         with self.lock:
             if self._journal is not None and not self._is_noted:
-                self._journal.append("start", self._start, {})
+                self._journal.append("start", self.start, {})
                 self._is_noted = True
 
     def get(self, measurement: int) -> Measurement | None:
@@ -230,7 +230,7 @@ class Ledger:
             at=at,
             stored_at=at + measurement.schedule.delay_s(vantage),
         )
-        return make_result(self._internet, sending, at - self._start)
+        return make_result(self._internet, sending, at - self.start)
 
     def _note(self, what: str, content: Mapping[str, Any], at: float | None = None) -> None:
         self.begin()

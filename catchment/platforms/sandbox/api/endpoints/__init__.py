@@ -6,7 +6,7 @@ Faults belong in front of it: something with a `respond` of its own that spoils 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -17,12 +17,9 @@ from catchment.platforms.sandbox.api.endpoints.probes import ProbeEndpoints
 from catchment.platforms.sandbox.api.endpoints.results import ResultEndpoints
 from catchment.platforms.sandbox.api.endpoints.routes import Office, Route, not_found
 from catchment.platforms.sandbox.api.exchange import Refusal, Request, Response
-from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.keys import Grant, Keys
 from catchment.platforms.sandbox.api.ledger import Ledger
-from catchment.platforms.sandbox.api.measurements import USUAL_LAGS, BuiltInTarget, Lags
 from catchment.platforms.sandbox.api.probes import Probes
-from catchment.platforms.sandbox.api.results import SimulatedInternet
 from catchment.platforms.sandbox.clock import Clock
 
 __all__ = ["USUAL_BALANCE", "Api", "Grant"]
@@ -32,34 +29,28 @@ _LONGEST_NUMBER = 18
 
 
 class Api:
-    """RIPE Atlas's API in front of a simulated Internet, for the one account that has `key` and `balance` credits.
+    """RIPE Atlas's API in front of what a ledger holds, for the one account that has `key` and `balance` credits.
 
-    `other_keys` are further keys of the account, with what each is granted; `key` is granted everything. Faults bring
-    a ledger of their own.
+    `other_keys` are further keys of the account, with what each is granted; `key` is granted everything.
     """
 
-    def __init__(  # noqa: PLR0913  (all of them settings with a usual value)
+    def __init__(
         self,
-        internet: SimulatedInternet,
+        ledger: Ledger,
+        probes: Probes,
         clock: Clock,
         *,
         key: str,
         other_keys: Mapping[str, Collection[Grant]] | None = None,
         balance: int = USUAL_BALANCE,
-        built_ins: Sequence[BuiltInTarget] = (),
         limits: Limits = USUAL_LIMITS,
-        lags: Lags = USUAL_LAGS,
-        journal: Journal | None = None,
-        make_ledger: Callable[..., Ledger] = Ledger,
     ) -> None:
-        start = clock.now() if journal is None or journal.start is None else journal.start
-        probes = Probes(internet.topology, start)
-        self.ledger = make_ledger(internet, clock, probes, start=start, built_ins=built_ins, lags=lags, journal=journal)
+        self.ledger = ledger
         office = Office(
             clock=clock,
-            ledger=self.ledger,
+            ledger=ledger,
             probes=probes,
-            keys=Keys({key: frozenset(Grant), **(other_keys or {})}, since=start),
+            keys=Keys({key: frozenset(Grant), **(other_keys or {})}, since=ledger.start),
             limits=limits,
             balance=balance,
         )

@@ -1,8 +1,8 @@
 """Faults of RIPE Atlas and of the way there, each by a name, to be switched on in a sandbox.
 
 `fault` says what kinds there are. `posts`, `answers` and `streams` stand in `front` of the API, for the requests that
-`concerns` tells; `courses` befall measurements; `dns_results` and `packet_results` change results as they leave;
-`probes` are in trouble.
+`concerns` tells, and `breaking` is what comes then; `accounts` are exhausted; `courses` befall measurements;
+`dns_results` and `packet_results` change results as they leave; `probes` are in trouble.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from catchment.errors import UnknownName, hint
+from catchment.platforms.sandbox.api.faults.accounts import ACCOUNT_FAULTS, spoil_account
 from catchment.platforms.sandbox.api.faults.answers import ANSWER_FAULTS
 from catchment.platforms.sandbox.api.faults.courses import COURSE_FAULTS, SpoiltLedger
 from catchment.platforms.sandbox.api.faults.dns_results import DNS_FAULTS
 from catchment.platforms.sandbox.api.faults.fault import (
+    AccountFault,
     CourseFault,
     Fault,
     FrontFault,
@@ -28,6 +30,7 @@ from catchment.platforms.sandbox.api.faults.streams import STREAM_FAULTS
 
 __all__ = [
     "FAULTS",
+    "AccountFault",
     "CourseFault",
     "Fault",
     "Front",
@@ -37,10 +40,12 @@ __all__ = [
     "SpoiltLedger",
     "Troubled",
     "find_faults",
+    "spoil_account",
 ]
 
 _ALL: tuple[Fault, ...] = (
     *POST_FAULTS,
+    *ACCOUNT_FAULTS,
     *ANSWER_FAULTS,
     *STREAM_FAULTS,
     *COURSE_FAULTS,

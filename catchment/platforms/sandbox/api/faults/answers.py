@@ -10,8 +10,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from catchment.platforms.sandbox.api.endings import Broken, Ending
+from catchment.platforms.sandbox.api.endings import Ending
 from catchment.platforms.sandbox.api.exchange import Refusal, Response, json_response
+from catchment.platforms.sandbox.api.faults.breaking import Answer, ended, half, page
 from catchment.platforms.sandbox.api.faults.concerns import (
     Concerns,
     Strikes,
@@ -27,16 +28,13 @@ from catchment.platforms.sandbox.api.faults.concerns import (
     tagged_lists,
 )
 from catchment.platforms.sandbox.api.faults.fault import FrontFault, Struck
-from catchment.platforms.sandbox.api.faults.posts import error_page
+from catchment.platforms.sandbox.api.filters import ignored
 
 _RETRY_AFTER_S = 20
 _SKEW_S = 180
 _LARGEST_PAGE = 100
 _PORTAL = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Please log in to this network.</body></html>"
 _ONE_OF_THREE = every(3)
-_IGNORED = "Filtering by this field is not implemented, this parameter has been ignored."
-
-Answer = Callable[[Struck], Response]
 
 
 def _too_many(retry_after: Callable[[float], str] | None = None) -> Answer:
@@ -46,20 +44,6 @@ def _too_many(retry_after: Callable[[float], str] | None = None) -> Answer:
         return replace(refusal, headers={**refusal.headers, **headers})
 
     return answer
-
-
-def _page(status: HTTPStatus) -> Answer:
-    return lambda _: error_page(status)
-
-
-def _unanswered(ending: Ending) -> Answer:
-    return lambda _: Broken(status=HTTPStatus.OK.value, ending=ending)
-
-
-def _half(struck: Struck) -> Response:
-    answer = struck.answer()
-    body = answer.content()
-    return Broken(status=answer.status, headers=answer.headers, body=body, ending=Ending.CLOSE, sent=len(body) // 2)
 
 
 def _portal(_: Struck) -> Response:
@@ -87,7 +71,7 @@ def _forbidden(_: Struck) -> Response:
 def _tags_ignored(struck: Struck) -> Response:
     others = {name: value for name, value in struck.request.parameters.items() if name != "tags"}
     answer = struck.ask(replace(struck.request, query=urlencode(others)))
-    return _warned(answer, {"source": {"parameter": "tags"}, "detail": [_IGNORED]})
+    return _warned(answer, ignored("tags"))
 
 
 def _with_remarks(struck: Struck) -> Response:
@@ -148,7 +132,7 @@ ANSWER_FAULTS = (
         everything,
     ),
     *(
-        _fault(f"error-{status.value}", f"{_THIRD} is answered {status.value}", _page(status))
+        _fault(f"error-{status.value}", f"{_THIRD} is answered {status.value}", page(status))
         for status in (
             HTTPStatus.INTERNAL_SERVER_ERROR,
             HTTPStatus.BAD_GATEWAY,
@@ -156,10 +140,10 @@ ANSWER_FAULTS = (
             HTTPStatus.GATEWAY_TIMEOUT,
         )
     ),
-    _fault("reset", f"{_THIRD} ends in a reset connection", _unanswered(Ending.RESET)),
-    _fault("closed", f"{_THIRD} ends in a closed connection", _unanswered(Ending.CLOSE)),
-    _fault("stall", "two requests are never answered", _unanswered(Ending.STALL), strikes=first(2)),
-    _fault("half-answer", f"{_THIRD} is half answered", _half),
+    _fault("reset", f"{_THIRD} ends in a reset connection", ended(Ending.RESET)),
+    _fault("closed", f"{_THIRD} ends in a closed connection", ended(Ending.CLOSE)),
+    _fault("stall", "two requests are never answered", ended(Ending.STALL), strikes=first(2)),
+    _fault("half-answer", f"{_THIRD} is half answered", half),
     _fault("not-json", f"{_THIRD} is answered by what is no JSON", _no_json),
     _fault("empty-body", f"{_THIRD} is answered 200, with nothing in it", _empty),
     _fault("captive-portal", "every answer is the page of a network that wants a login", _portal, everything, always),

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from catchment.platforms.sandbox.api.faults.fault import CourseFault, Fault, Result, ResultFault, chance
+from catchment.platforms.sandbox.api.journal import Journal
 from catchment.platforms.sandbox.api.ledger import Ledger
 from catchment.platforms.sandbox.api.measurements import (
     NO_SUITABLE_PROBES,
     SCHEDULED,
     SPECIFIED,
+    USUAL_LAGS,
+    BuiltInTarget,
+    Lags,
     Measurement,
     Status,
     stopped,
 )
+from catchment.platforms.sandbox.api.probes import Probes
+from catchment.platforms.sandbox.api.results import SimulatedInternet
+from catchment.platforms.sandbox.clock import Clock
 
 FORCED: Status = (5, "Forced to stop")
 FAILED: Status = (7, "Failed")
@@ -29,13 +35,25 @@ _LATE_PROBES_S = 90
 class SpoiltLedger(Ledger):
     """A ledger whose own measurements some faults befall."""
 
-    def __init__(self, *given: Any, faults: Sequence[Fault], seed: int, **options: Any) -> None:
+    def __init__(  # noqa: PLR0913  (those of a ledger, and what befalls it)
+        self,
+        internet: SimulatedInternet,
+        clock: Clock,
+        probes: Probes,
+        *,
+        faults: Sequence[Fault],
+        seed: int,
+        start: float,
+        built_ins: Sequence[BuiltInTarget] = (),
+        lags: Lags = USUAL_LAGS,
+        journal: Journal | None = None,
+    ) -> None:
         self._courses = [fault for fault in faults if isinstance(fault, CourseFault)]
         self._spoiling = [fault for fault in faults if isinstance(fault, ResultFault)]
         self._unlisted_s = max((fault.unlisted_s for fault in self._courses), default=0.0)
         self._seed = seed
         self._forced: set[int] = set()
-        super().__init__(*given, **options)
+        super().__init__(internet, clock, probes, start=start, built_ins=built_ins, lags=lags, journal=journal)
 
     def add(self, accepted: Sequence[Measurement]) -> list[Measurement]:
         """Take measurements of one POST in, as faults leave them."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catchment.model import Kind
+from catchment.platforms.sandbox.api.acceptance import Limits
 from catchment.platforms.sandbox.api.exchange import Request, Response
 from catchment.platforms.sandbox.api.ledger import Ledger
 from catchment.platforms.sandbox.api.measurements import Measurement, Status
@@ -58,6 +59,14 @@ class FrontFault(Fault):
     concerns: Callable[[Request], str | None]
     strikes: Callable[[int, int], bool]
     answer: Callable[[Struck], Response]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFault(Fault):
+    """A fault of the account: what becomes of its `limits` and of its `balance` of credits."""
+
+    limits: Callable[[Limits], Limits] = lambda usual: usual
+    balance: Callable[[int], int] = lambda usual: usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from itertools import islice
 
 from catchment.platforms.sandbox.api.endings import Broken, Ending
 from catchment.platforms.sandbox.api.exchange import Refusal, Response
+from catchment.platforms.sandbox.api.faults.breaking import Answer
 from catchment.platforms.sandbox.api.faults.concerns import Strikes, always, first, measurement_of, results
 from catchment.platforms.sandbox.api.faults.fault import FrontFault, Struck
 
@@ -23,7 +24,7 @@ _SPOILT = (b"", b"null\n", b"[]\n", b'{"error": \n', b"\xff\xfe\x00 no result\n"
 Lines = Iterable[bytes]
 
 
-def _changed(change: Callable[[Lines, Struck], Lines]) -> Callable[[Struck], Response]:
+def _changed(change: Callable[[Lines, Struck], Lines]) -> Answer:
     """Return a fault's answer that changes the results, each a line with its end; an array's are its items."""
 
     def answer(struck: Struck) -> Response:
@@ -45,7 +46,7 @@ def _lines(response: Response) -> Iterator[bytes]:
         yield from (line + b"\n" for line in lines)
 
 
-def _while_young(answer: Callable[[Struck], Response]) -> Callable[[Struck], Response]:
+def _while_young(answer: Answer) -> Answer:
     """Return a fault's answer for the account's measurements that have just begun; others are answered as ever."""
 
     def answer_young(struck: Struck) -> Response:
@@ -96,7 +97,7 @@ def _half_a_line(lines: Lines, struck: Struck) -> Lines:
         yield line
 
 
-def _broken(ending: Ending) -> Callable[[Struck], Response]:
+def _broken(ending: Ending) -> Answer:
     def answer(struck: Struck) -> Response:
         plain = struck.answer()
         if plain.status != HTTPStatus.OK:
@@ -111,7 +112,7 @@ def _none_yet(_: Lines, __: Struck) -> Lines:
     return ()
 
 
-def _fault(name: str, about: str, answer: Callable[[Struck], Response], strikes: Strikes) -> FrontFault:
+def _fault(name: str, about: str, answer: Answer, strikes: Strikes) -> FrontFault:
     return FrontFault(name=name, about=about, concerns=results, strikes=strikes, answer=answer)
 
 
