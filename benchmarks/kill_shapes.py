@@ -13,7 +13,7 @@ INTERVAL_S = 60
 BACK_AFTER_S = 600
 """So long after a measurement began in rounds, those of its vantage points are back that were offline till then."""
 
-PLANNED_AFTER_S = 900
+PLANNED_AFTER_S = 600
 """A campaign with a start of its own begins so long after the sandbox."""
 
 _CAMPAIGN = """

@@ -20,8 +20,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.kill_bench import LATE, RUN, STAGES, Bench, command, open_bench, small_world, stage_of
@@ -66,18 +66,19 @@ def measure_undisturbed(world: Topology, shape: str) -> Undisturbed:
 
 
 def run_case(
-    world: Topology, undisturbed: dict[str, Undisturbed], seed: int, case: int, *, number: signal.Signals
+    world: Topology, measured: Mapping[str, Future[Undisturbed]], seed: int, case: int, *, number: signal.Signals
 ) -> Outcome:
     """End a run at a point and go on, until it is whole; then prove that nothing is doubled or lost."""
     begun = time.monotonic()
     draw = random.Random(f"{seed} {case} {number.name}")
     shape = draw.choice(list(SHAPES))
     outcome = Outcome(case=case, shape=shape, number=number)
+    undisturbed = measured[shape].result()
     for _ in range(_TRIES):
         with open_bench(world, shape, draw) as bench:
             outcome = Outcome(case=case, shape=shape, number=number)
-            _live_through(bench, undisturbed[shape].usual, draw, outcome, number)
-            prove(bench, undisturbed[shape], outcome)
+            _live_through(bench, undisturbed.usual, draw, outcome, number)
+            prove(bench, undisturbed, outcome)
         if outcome.points or not outcome.is_good:  # a point that was not reached is none: the next is drawn
             break
     outcome.seconds = time.monotonic() - begun
@@ -183,8 +184,8 @@ def run_all(
 ) -> list[Outcome]:
     world = small_world()
     with ThreadPoolExecutor(jobs) as pool:
-        undisturbed = dict(zip(SHAPES, pool.map(lambda shape: measure_undisturbed(world, shape), SHAPES), strict=True))
-        waiting = [pool.submit(run_case, world, undisturbed, seed, case, number=number) for case, number in cases]
+        measured = {shape: pool.submit(measure_undisturbed, world, shape) for shape in SHAPES}
+        waiting = [pool.submit(run_case, world, measured, seed, case, number=number) for case, number in cases]
         outcomes: list[Outcome] = []
         for done in as_completed(waiting):
             outcomes.append(done.result())

@@ -617,7 +617,7 @@ def test_progress_tells_what_is_waited_for_and_never_goes_back(bench: Bench) -> 
         time=time,
         progress=lambda text, share: told.append((text, share)),
     )
-    assert ("2 measurements: waiting for the first results, 3 h 5 min left", 0.0) in told
+    assert ("2 measurements: measuring, nothing is fetched yet, 3 h 5 min left", 0.0) in told
     assert told[-1] == ("dns 198.51.100.53: 108 results of 3 vantage points", 1.0)
     shares = [share for _, share in told]
     assert shares == sorted(shares)

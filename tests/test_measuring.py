@@ -397,7 +397,8 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path) -> No
     program = [sys.executable, "-c", "from catchment.cli import main; main()", *words]
     path = tmp_path / "results" / "small" / "run"
     with subprocess.Popen(program, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as process:
-        while not ((path / "measurements.json").exists() and '"v4-1"' in (path / "measurements.json").read_text()):
+        file = path / "measurements.json"
+        while not (file.exists() and '"part": "v4-1"' in file.read_text()):
             assert process.poll() is None
             time.sleep(0.01)
         process.terminate()

@@ -174,7 +174,7 @@ def test_what_is_reused_is_named_by_its_numbers_and_costs_nothing(tmp_path: Path
     assert plan["summary"] == (
         "reads what was measured from 2026-11-21T11:43:00Z to 2026-11-21T11:58:00Z: no key, no credits"
     )
-    assert any(line.startswith("10301 (reused)") for line in shown(plan))
+    assert any(line.startswith("10301 dns hostname.bind (reused)") for line in shown(plan))
 
 
 def test_one_address_under_two_services_is_refused(tmp_path: Path) -> None:

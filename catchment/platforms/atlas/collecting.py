@@ -158,7 +158,7 @@ class _Board:
             return f"{answered:,} of {sum(len(probes or ()) for probes in asked):,} answered"
         results = sum(waiting.found.results for waiting in self.all)
         if results == 0:
-            return "waiting for the first results"
+            return "measuring, nothing is fetched yet"
         participants = len(frozenset[int]().union(*(waiting.found.participants for waiting in self.all)))
         everybody = "" if None in asked else f" of {len(frozenset(chain.from_iterable(filter(None, asked)))):,}"
         return f"{results:,} results of {participants:,}{everybody} vantage points"
