@@ -189,7 +189,6 @@ def test_no_more_is_streamed_than_the_limit(shell: Shell) -> None:
         (("--from-countries", "NL,US"), (5, 6, 7, 8, 9)),
         (("--from-area", "West"), (9,)),
         (("--from-prefix", "240.0.16.0/20"), (5, 6, 7, 8)),
-        (("--from-measurement", "1000001"), (1, 2, 3, 4)),
         (("--from-country", "DE", "--include-tag", "system-ipv6-works"), (2, 4)),
     ],
     ids=str,
@@ -197,6 +196,12 @@ def test_no_more_is_streamed_than_the_limit(shell: Shell) -> None:
 def test_probes_are_those_of_the_source(shell: Shell, source: Sequence[str], participants: tuple[int, ...]) -> None:
     measurement, _ = shell.measure("ping", *TARGET, "--no-report", *source)
     assert measurement.participants == participants
+
+
+def test_probes_are_those_of_another_measurement(shell: Shell) -> None:
+    first, _ = shell.measure("ping", *TARGET, "--no-report", "--from-country", "DE", "--probes", "4")
+    second, _ = shell.measure("ping", *TARGET, "--no-report", "--from-measurement", str(first.id))
+    assert second.participants == first.participants == (1, 2, 3, 4)
 
 
 def test_a_wrong_key_is_told_in_the_words_of_the_api(shell: Shell) -> None:
