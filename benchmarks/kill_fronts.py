@@ -66,7 +66,8 @@ class Losing:
 
 
 class Tripwire:
-    """Stands in front of an API and ends the child at its point; `looked` is when each measurement was last read.
+    """Stands in front of an API and ends the child at its point; `looked` is when each measurement was last read,
+    and it `has_sought` where somebody looked at measurements before all of them stood.
 
     While nobody runs and while a request is handled, the sandbox's time stands still. So it does before a POST unless
     `all_stand`, or somebody looks at measurements first: 60 s, in which to ask for all, are nothing for slow hosts.
@@ -85,7 +86,7 @@ class Tripwire:
         self._clock = clock
         self._child: Child | None = None
         self._all_stand = all_stand
-        self._is_look = False
+        self._is_look = self.has_sought = False
         self.requests = self.posts = 0
         self.is_at_post = False
         self.looked: dict[int, float] = {}
@@ -101,6 +102,7 @@ class Tripwire:
         self.requests += 1
         self.posts += request.method == "POST"
         self._is_look = request.method == "GET" and "/measurements/" in request.path
+        self.has_sought |= self._is_look and not self._all_stand()
         self.before_handling(request)
         way = self._due(is_post=request.method == "POST")
         self.is_at_post = way is not None and request.method == "POST"

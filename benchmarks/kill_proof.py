@@ -179,7 +179,7 @@ def _not_owed(bench: Bench, own: list[Measurement]) -> Iterator[str]:
     shape, ledger, planned = bench.shape, bench.sandbox.api.ledger, bench.planned
     ends = planned + shape.rounds * INTERVAL_S
     late = {one.id for one in own if shape.is_planned and one.created > planned - _SOON_S}
-    if bench.losing.lost:  # who looks for what was lost may ask again so late that it begins at once
+    if bench.tripwire.has_sought:  # who looks for what was lost may ask again so late that it begins at once
         late |= {one.id for one in own if one.created > one.schedule.start - _AT_ONCE_S}
     for one in own:
         if shape.is_planned and one.id not in late and one.schedule.start != planned:

@@ -44,6 +44,8 @@ def _lines(response: Response) -> Iterator[bytes]:
     for chunk in (response.body,) if isinstance(response.body, bytes) else response.body:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (line + b"\n" for line in lines)
+    if rest:  # half a line, of another fault
+        yield rest
 
 
 def _while_young(answer: Answer) -> Answer:
@@ -91,7 +93,7 @@ def _spoilt(lines: Lines, struck: Struck) -> Lines:
 def _half_a_line(lines: Lines, struck: Struck) -> Lines:
     last = struck.draw.randrange(20)
     for number, line in enumerate(lines):
-        if number == last:
+        if number >= last and len(line) > 1:
             yield line[: len(line) // 2]
             return
         yield line
