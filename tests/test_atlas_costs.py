@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catchment.campaign import Budget, Limits, Protocol, Query, Schedule
@@ -145,6 +145,7 @@ def test_results_are_probes_times_rounds_and_no_round_is_cut(
 
 
 @given(st.integers(60, 7200), st.integers(1, 500), st.integers(1, 300))
+@example(294, 294, 147)
 def test_rounds_that_are_told_are_as_many_as_told(interval_s: int, number: int, probes: int) -> None:
     schedule = Schedule(interval_s=interval_s, rounds=number)
     (planned,) = counted(PING, schedule=schedule, probes={4: probes})

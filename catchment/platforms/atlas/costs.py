@@ -85,10 +85,10 @@ def count(target: Target, query: Query, probes: int, schedule: Schedule, turns: 
     A day holds no more results than the whole measurement has.
     """
     price = credits_per_result(query, one_off=schedule.interval_s is None)
-    a_day = 1.0
-    if schedule.interval_s is not None:
-        a_day = _DAY_S / schedule.interval_s if turns is None else min(_DAY_S / schedule.interval_s, turns)
-    results, daily = None if turns is None else probes * turns, math.ceil(probes * a_day)
+    results = None if turns is None else probes * turns
+    # Whole numbers: 86,400 / 294 * 147 is 43,200, and a little more in floats, which would be a result too many.
+    daily = probes if schedule.interval_s is None else -(-probes * _DAY_S // schedule.interval_s)
+    daily = daily if results is None else min(daily, results)
     return PlannedMeasurement(
         kind=query.kind,
         target=target.address,
