@@ -494,12 +494,11 @@ def test_a_measurement_without_an_end_is_one_line(bench: Bench) -> None:
 # A clock that is wrong
 
 
-@pytest.mark.parametrize("measurement", [PERIODIC, ROUNDS])
-@pytest.mark.parametrize("first_wrong_s", [1000, 3900])  # at the latter the first slice of three is due
-def test_one_wrong_date_ends_no_periodic_run_early(bench: Bench, measurement: Measurement, first_wrong_s: int) -> None:
-    time, ahead, wrong = Time(START), [0.0], [START + first_wrong_s]
-    late = {1000: 20, 3900: 5000}[first_wrong_s] if measurement is PERIODIC else 20
-    store = Store(time, [(at - 20 + late if r["timestamp"] < START + 3600 else at, r) for at, r in rounds(measurement)])
+def collect_with_one_wrong_date(
+    bench: Bench, store: Store, measurement: Measurement, time: Time, wrong_at: float
+) -> Collected:
+    """Collect by a clock that is a day ahead from a moment on, until the next answer tells it the time."""
+    ahead, wrong = [0.0], [wrong_at]
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
@@ -514,30 +513,29 @@ def test_one_wrong_date_ends_no_periodic_run_early(bench: Bench, measurement: Me
     with bench.atlas(script, sleep=sleep) as (atlas, _):
         raw = bench.ca_file.parent / "raw"
         (got,) = collect(atlas, [measurement], raw, clock=lambda: time.now + ahead[0], sleep=sleep)
+    assert wrong == []
+    return got
+
+
+@pytest.mark.parametrize("measurement", [PERIODIC, ROUNDS])
+@pytest.mark.parametrize("first_wrong_s", [1000, 3900])  # at the latter the first slice of three is due
+def test_one_wrong_date_ends_no_periodic_run_early(bench: Bench, measurement: Measurement, first_wrong_s: int) -> None:
+    time = Time(START)
+    late = {1000: 20, 3900: 5000}[first_wrong_s] if measurement is PERIODIC else 20
+    store = Store(time, [(at - 20 + late if r["timestamp"] < START + 3600 else at, r) for at, r in rounds(measurement)])
+
+    got = collect_with_one_wrong_date(bench, store, measurement, time, START + first_wrong_s)
     assert stored(got) == {(r["prb_id"], r["timestamp"]): 1 for _, r in store.arrivals}
     assert got.complete
-    assert wrong == []
     assert time.now == (measurement.stop or 0) + 300
 
 
 def test_one_wrong_date_ends_no_one_off_early(bench: Bench) -> None:
-    time, ahead, wrong = Time(START), [0.0], [START + 20]
+    time = Time(START)
     store = Store(time, [(START + 2 * number, result) for number, result in enumerate(results(100))])
 
-    def sleep(seconds: float) -> None:
-        time.sleep(seconds)
-        if wrong and time.now >= wrong[0]:
-            del wrong[0]
-            ahead[0] = 86_400.0
-
-    def script(request: Request) -> Answer:
-        ahead[0] = 0.0
-        return store(request)
-
-    with bench.atlas(script, sleep=sleep) as (atlas, _):
-        raw = bench.ca_file.parent / "raw"
-        (got,) = collect(atlas, [ONE_OFF], raw, clock=lambda: time.now + ahead[0], sleep=sleep)
-    assert (got.results >= 95, got.complete, wrong) == (True, True, [])
+    got = collect_with_one_wrong_date(bench, store, ONE_OFF, time, START + 20)
+    assert (got.results >= 95, got.complete) == (True, True)
 
 
 def test_dates_that_are_wrong_for_half_an_hour_change_nothing(bench: Bench) -> None:

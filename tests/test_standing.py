@@ -90,6 +90,18 @@ def test_a_whole_run_tells_what_came_of_its_measurements(whole: Run) -> None:
         assert 50 < one["participants"] == one["results"] <= 60
 
 
+def test_each_measurement_costs_by_what_it_asks(tmp_path: Path) -> None:
+    queries = """
+queries = [
+  { kind = "dns" }, { kind = "dns", protocol = "TCP" }, { kind = "ping" }, { kind = "ping", packets = 5 },
+]
+"""
+    measured = run(tmp_path, CAMPAIGN.replace("vantage_points", queries + "vantage_points"))
+    shown = workflow.show(measured)["measurements"]
+    # RIPE Atlas documentation, "Credit system": DNS 10, over TCP 20, ping 1 a packet; a one-off costs twice.
+    assert [one["credits"] / one["results"] for one in shown] == [20, 40, 6, 10]
+
+
 def test_an_import_is_not_measured_and_says_so(sample: dict[str, Run]) -> None:
     with pytest.raises(InvalidRun, match="was imported, not measured"):
         workflow.show_unfinished(sample["before"].path, environ={})

@@ -17,7 +17,7 @@ An import is built in a hidden folder beside its place and renamed when it is wh
 place from the start.
 """
 
-from catchment.store.headers import Header, read_header, write_header
+from catchment.store.headers import Header, read_header, sync, write_header
 from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, write_hop_names
 from catchment.store.measurements import Accepted, Measurement, Stage, read_accepted, write_accepted
 from catchment.store.names import (
@@ -98,6 +98,7 @@ __all__ = [
     "split_window",
     "stored_campaigns",
     "stored_runs",
+    "sync",
     "topology_file",
     "truth_file",
     "unfinished_runs",

@@ -75,6 +75,15 @@ def write_header(path: Path, header: Header) -> None:
     write_json(path / HEADER, table)
 
 
+def sync(place: Path) -> None:
+    """Have a file, or the names in a folder, on the disk when this returns."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(file: Path, table: Any, *, durable: bool = False, indent: int | None = 1) -> None:
     """Write JSON, in ASCII, by a temporary name; if durable, it is on the disk when this returns."""
     temporary = file.with_name(f".{file.name}.partial")
@@ -85,8 +94,4 @@ def write_json(file: Path, table: Any, *, durable: bool = False, indent: int | N
             os.fsync(stream.fileno())
     temporary.replace(file)
     if durable:
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(file.parent)

@@ -32,8 +32,9 @@ class Measurement:
     """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
 
     `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
-    only what was measured between `start` and `stop` counts. `part` says which request of its run made it. What came of
-    it, once it is known: the names of its `files` in tier 0, `results`, how many `participants`, the last `status`.
+    only what was measured between `start` and `stop` counts. `part` says which request of its run made it, and
+    `credits_per_result` what it costs (None: nobody noted that). What came of it, once it is known: the names of its
+    `files` in tier 0, `results`, how many `participants`, the last `status`.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Measurement:
     interval_s: int | None
     reused: bool
     part: str | None = None
+    credits_per_result: int | None = None
     files: tuple[str, ...] | None = None
     results: int | None = None
     participants: int | None = None

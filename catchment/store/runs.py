@@ -19,7 +19,7 @@ import duckdb
 
 from catchment.engine import parts
 from catchment.errors import InvalidRun
-from catchment.store.headers import HEADER, Header, read_header, write_header, write_json
+from catchment.store.headers import HEADER, Header, read_header, sync, write_header, write_json
 from catchment.store.measurements import Accepted, Stage, read_accepted
 
 VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS, EVIDENCE = "vantage_points", "observations", "assignments", "evidence"
@@ -153,11 +153,7 @@ def begin_run(path: Path, header: Header, topology: Path | None = None) -> list[
 def make_durable(path: Path) -> None:
     """Have all that a run holds by now on the disk, and its name in the folders above, when this returns."""
     for place in (*path.rglob("*"), path, *path.parents[:2]):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(place)
 
 
 def discard_run(made: Sequence[Path]) -> None:

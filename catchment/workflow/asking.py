@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from catchment.platforms.atlas.scheduling import divide, schedule
 from catchment.platforms.atlas.selecting import asked, choose, describe, whom_not_asked
 from catchment.platforms.connecting import Platform
 from catchment.store import Accepted, Header, Stage
-from catchment.workflow.importing import Progress, part_of_progress
+from catchment.workflow.importing import Progress, Say, part_of_progress
 from catchment.workflow.loading import workbench
 from catchment.workflow.planning import estimate_plan
 
 _MOST_NAMED = 6
 _CHOSEN = 0.6  # how much is done when the vantage points are known
-Say = Callable[[str], None]
 
 
 def ask(path: Path, header: Header, plan: Campaign, platform: Platform, progress: Progress, say: Say) -> Accepted:

@@ -29,6 +29,7 @@ from catchment.services import find_service, usable_services
 from catchment.workflow.loading import bounded, view_tables, workbench
 
 Progress = Callable[[str, float], None]
+Say = Callable[[str], None]
 """Told in a few words what is being done now, and how much of the whole is done, from 0 to 1."""
 
 _MENTIONED = 3

@@ -6,8 +6,7 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 
 from catchment import store
@@ -18,14 +17,15 @@ from catchment.platforms.atlas.adopting import find_run, listed_by
 from catchment.platforms.atlas.client import Atlas, Refused
 from catchment.platforms.atlas.failures import clean
 from catchment.platforms.atlas.statuses import ask_status
-from catchment.platforms.connecting import Platform, connect, connect_atlas
-from catchment.store import Accepted, Header, Stage
+from catchment.platforms.connecting import Platform, connect_atlas
+from catchment.store import Accepted, Stage
+from catchment.workflow.importing import Say
+from catchment.workflow.reaching import Means, reach
 
 _LOOK_EVERY_S = 15
 _LATEST = 253_402_300_799  # the last second of the year 9999, after which there are no dates
 _LONGEST_TIME = 40
 _LARGEST = 1e15  # more is no number of credits or seconds, but somebody's joke
-Say = Callable[[str], None]
 
 
 def stop_run(
@@ -52,7 +52,8 @@ def stop_run(
     if accepted is not None and (accepted.may_cost or accepted.stage is Stage.SCHEDULING):
         # A sandbox lives in the process that measures; the real platform can be told from anywhere.
         alone = store.locked(path) if header.platform == PlatformName.SANDBOX else nullcontext()
-        with alone, _platform(path, header, environ, key, clock, sleep, say, trace) as platform:
+        means = Means(environ=environ, key=key, clock=clock, sleep=sleep, say=say, trace=trace)
+        with alone, reach(path, header, means, is_read_only=True) as platform:
             for number in (one.id for one in accepted.measurements if not one.reused):
                 told[number] = _stop(platform.atlas, number)
             for number in _lost(platform, accepted, say):
@@ -118,40 +119,6 @@ def read_account(
             "credits": number.get("past_day_credits_spent"),
         },
     }
-
-
-@contextmanager
-def _platform(
-    path: Path,
-    header: Header,
-    environ: Mapping[str, str],
-    key: str | None,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    say: Say,
-    trace: Say,
-) -> Iterator[Platform]:
-    plan, journal = header.plan, store.journal_file(path)
-    assert plan is not None  # noqa: S101  (only runs with a plan were measured)
-    if plan.platform is PlatformName.SANDBOX and not journal.exists():
-        raise InvalidRun(
-            f"{path}: {journal.name} is lost, and with it the sandbox that was measured: remove the folder"
-        )
-    if store.topology_file(path).exists():
-        plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
-    with connect(
-        plan,
-        header.services,
-        environ=environ,
-        key=key,
-        clock=clock,
-        sleep=sleep,
-        journal=journal,
-        say=say,
-        trace=trace,
-        is_read_only=True,
-    ) as platform:
-        yield platform
 
 
 def _lost(platform: Platform, accepted: Accepted, say: Say) -> Iterator[int]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
 import catchment
 from catchment import store
-from catchment.campaign import Campaign, PlatformName
+from catchment.campaign import Campaign
 from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
 from catchment.metrics import iso_time
 from catchment.model import Window
@@ -26,49 +26,16 @@ from catchment.platforms.atlas.client import Refused
 from catchment.platforms.atlas.collecting import collect, why_incomplete
 from catchment.platforms.atlas.selecting import describe
 from catchment.platforms.atlas.statuses import NOTHING_COMES
-from catchment.platforms.connecting import Platform, connect
+from catchment.platforms.connecting import Platform
 from catchment.store import Accepted, Header, Measurement, Stage
 from catchment.workflow.asking import ask, asked_ids, write_asked_points
-from catchment.workflow.importing import Imported, Progress, part_of_progress, rebuild
-from catchment.workflow.naming_hops import Say, is_naming_due, judge_by_names
+from catchment.workflow.importing import Imported, Progress, Say, part_of_progress, rebuild
+from catchment.workflow.naming_hops import is_naming_due, judge_by_names
 from catchment.workflow.planning import load_plan, reused_window
+from catchment.workflow.reaching import Means, reach
 
 _SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
 _OUTAGE_S = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Means:
-    """What comes from outside: settings, key, time, and whom to tell."""
-
-    environ: Mapping[str, str]
-    key: str | None
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
-    progress: Progress
-    say: Say
-    trace: Say
-
-    def part(self, first: float, last: float) -> Progress:
-        """Return a progress whose whole is a part of the run's."""
-        return part_of_progress(self.progress, first, last)
-
-    def connect(
-        self, plan: Campaign, header: Header, journal: Path, *, is_read_only: bool
-    ) -> AbstractContextManager[Platform]:
-        """Return the platform of a campaign, to be entered."""
-        return connect(
-            plan,
-            header.services,
-            environ=self.environ,
-            key=self.key,
-            clock=self.clock,
-            sleep=self.sleep,
-            journal=journal,
-            say=self.say,
-            trace=self.trace,
-            is_read_only=is_read_only,
-        )
 
 
 def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
@@ -109,7 +76,7 @@ def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
         return _go_on(
             path,
             header,
-            _Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
+            Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
         )
 
 
@@ -135,25 +102,18 @@ def resume_run(
         return _go_on(
             path,
             header,
-            _Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
+            Means(environ=environ, key=key, clock=clock, sleep=sleep, progress=progress, say=say, trace=trace),
         )
 
 
-def _go_on(path: Path, header: Header, means: _Means) -> Imported:
+def _go_on(path: Path, header: Header, means: Means) -> Imported:
     """Do what is left to do for a run whose lock is held."""
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
     accepted = store.read_accepted(path)
     if not store.is_collected(path, accepted):
-        plan, journal = header.plan, store.journal_file(path)
-        if plan.platform is PlatformName.SANDBOX and accepted and accepted.may_cost and not journal.exists():
-            raise InvalidRun(
-                f"{path}: {journal.name} is lost, and with it the sandbox that was measured: remove the folder, and "
-                "run the campaign anew"
-            )
-        if store.topology_file(path).exists():
-            plan = replace(plan, sandbox=replace(plan.sandbox, topology=str(store.topology_file(path))))
+        plan = header.plan
         is_asking = accepted is None or accepted.stage is Stage.SCHEDULING
-        with means.connect(plan, header, journal, is_read_only=not is_asking) as platform:
+        with reach(path, header, means, is_read_only=not is_asking) as platform:
             accepted = ask(path, header, plan, platform, means.part(0, _SCHEDULED), means.say)
             accepted = _collect(path, header, plan, platform, accepted, means.part(_SCHEDULED, _COLLECTED), means.say)
     if not is_naming_due(header, accepted):

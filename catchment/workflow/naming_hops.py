@@ -18,13 +18,12 @@ from catchment.model import Kind
 from catchment.platforms.connecting import router_names
 from catchment.platforms.reverse_names import is_public, nameserver_of, resolve_names
 from catchment.store import Accepted, Header, Stage
-from catchment.workflow.importing import Imported, Progress, derive, rebuild
+from catchment.workflow.importing import Imported, Progress, Say, derive, rebuild
 from catchment.workflow.loading import workbench
 
 _FIRST, _BATCH = 20, 200  # so many names are stored at a time; after one without any answer the resolver is given up
 _NAMING = 0.5  # of the whole; the rest is judging again
 
-Say = Callable[[str], None]
 """Told in a line what the user waits for."""
 
 Ask = Callable[[Sequence[str], Callable[[int], None]], Mapping[str, str | None]]

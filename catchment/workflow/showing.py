@@ -8,11 +8,10 @@ from typing import Any
 
 from catchment import compare as comparing
 from catchment import store
-from catchment.campaign import Campaign, digest
+from catchment.campaign import digest
 from catchment.errors import InvalidRun, UnknownName, hint
 from catchment.metrics import Numbers, iso_time, measure
 from catchment.model import Grouping, Level, SiteSet, Window
-from catchment.platforms.atlas.costs import credits_per_result
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
 
 
@@ -39,11 +38,11 @@ def show(
             numbers = measure(con, services, targets, inside, by=by, site_set=site_set)
             numbers["input"] = stored["input"]
     is_whole = window == Window()  # what came of a measurement is known of all of it only
-    measurements = list_measurements(run.accepted, run.header.plan) if run.accepted and is_whole else []
+    measurements = list_measurements(run.accepted) if run.accepted and is_whole else []
     return {"run": str(run.path), "platform": run.header.platform, **numbers, "measurements": measurements}
 
 
-def list_measurements(accepted: store.Accepted, plan: Campaign | None) -> list[Numbers]:
+def list_measurements(accepted: store.Accepted) -> list[Numbers]:
     """Return of each measurement of a run what it asks, of how many, and what came of it (None: not known).
 
     `credits` are those of the results that came, by the documented prices.
@@ -62,17 +61,17 @@ def list_measurements(accepted: store.Accepted, plan: Campaign | None) -> list[N
             "participants": one.participants,
             "results": one.results,
             "status": one.status,
-            "credits": None if one.results is None else one.results * _price(one, plan),
+            "credits": _credits(one),
         }
         for one in accepted.measurements
     ]
 
 
-def _price(measurement: store.Measurement, plan: Campaign | None) -> int:
-    queries = [] if plan is None or measurement.reused else plan.queries
-    named = (query for query in queries if query.kind is measurement.kind and measurement.query in {None, query.name})
-    asked = next(named, None)
-    return 0 if asked is None else credits_per_result(asked, one_off=measurement.interval_s is None)
+def _credits(measurement: store.Measurement) -> int | None:
+    if measurement.reused:
+        return 0
+    price, results = measurement.credits_per_result, measurement.results
+    return None if price is None or results is None else price * results
 
 
 def _check_version(run: store.Run, stored: Numbers) -> None:

@@ -12,7 +12,7 @@ from catchment.campaign import PlatformName
 from catchment.errors import InvalidRun, PlatformFailed
 from catchment.metrics import Numbers
 from catchment.platforms.atlas.statuses import ask_status
-from catchment.platforms.connecting import connect
+from catchment.workflow.reaching import Means, reach
 from catchment.workflow.showing import list_measurements
 
 
@@ -31,13 +31,12 @@ def show_unfinished(
     header, accepted = store.read_header(path), store.read_accepted(path)
     if header.plan is None:
         raise InvalidRun(f"{path}: was imported, not measured: `catchment derive {shlex.quote(str(path))}` rebuilds it")
-    measurements = [] if accepted is None else list_measurements(accepted, header.plan)
+    measurements = [] if accepted is None else list_measurements(accepted)
     trouble = None
     if header.platform == PlatformName.ATLAS and measurements:
         try:
-            with connect(
-                header.plan, header.services, environ=environ, clock=clock, sleep=sleep, is_read_only=True
-            ) as platform:
+            means = Means(environ=environ, clock=clock, sleep=sleep)
+            with reach(path, header, means, is_read_only=True) as platform:
                 for one in measurements:
                     one["status"] = ask_status(platform.atlas, one["id"]).name
         except PlatformFailed as failure:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 _LEAP_S = 60.0  # an answer may be this long on its way, with all that stands between
 _DOUBTED_S = 3600.0
+
+
+def in_iso(server_time: float) -> str:
+    """Return seconds since 1970 UTC as messages show them: to the second, in ISO 8601."""
+    return datetime.fromtimestamp(server_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def uptime() -> float:

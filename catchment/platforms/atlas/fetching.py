@@ -20,6 +20,7 @@ from typing import Any, Self
 from catchment.errors import asked_to_stop
 from catchment.platforms.atlas.client import Atlas, StreamBroken
 from catchment.platforms.atlas.slices import Slice
+from catchment.store import sync
 
 UNFINISHED = ".unfinished"
 
@@ -123,11 +124,7 @@ class Unfinished:
             out.flush()
             os.fsync(out.fileno())
         self._hidden.replace(self.file)
-        folder = os.open(self.file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.file.parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

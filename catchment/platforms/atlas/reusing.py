@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from catchment.campaign import Campaign
 from catchment.errors import UnknownName
 from catchment.model import BuiltIn, Kind, Service, Target, Window
 from catchment.platforms.atlas.client import Atlas, Refused
+from catchment.platforms.atlas.clock import in_iso
 from catchment.platforms.atlas.failures import clean
 from catchment.platforms.atlas.measurements import IDENTITY_QUERIES, addresses_of, read_measurement
 from catchment.platforms.atlas.statuses import read_status
@@ -56,7 +56,7 @@ def reuse(
     """
     if window.start is not None and window.end is not None and window.start >= window.end:
         raise UnknownName(
-            f"the window would begin at {_iso(window.start)}, after its end at {_iso(window.end)}: set "
+            f"the window would begin at {in_iso(window.start)}, after its end at {in_iso(window.end)}: set "
             "`schedule.start` to a time that has passed, and `schedule.stop` to a later one"
         )
     listed = {entry.id: service.name for service in services for entry in service.measurements}
@@ -165,10 +165,10 @@ def _outside(found: Mapping[str, Any], window: Window) -> str | None:
     began, ended = _time(found.get("start_time")), _time(found.get("stop_time"))
     remedy = "set `schedule.start` and `schedule.stop` to a time when it ran"
     if ended is not None and window.start is not None and ended <= window.start:
-        since = "" if began is None else f" (it began at {_iso(began)})"
-        return f"ended at {_iso(ended)}{since}, before the window, which begins at {_iso(window.start)}: {remedy}"
+        since = "" if began is None else f" (it began at {in_iso(began)})"
+        return f"ended at {in_iso(ended)}{since}, before the window, which begins at {in_iso(window.start)}: {remedy}"
     if began is not None and window.end is not None and began >= window.end:
-        return f"begins at {_iso(began)}, after the window, which ends at {_iso(window.end)}: {remedy}"
+        return f"begins at {in_iso(began)}, after the window, which ends at {in_iso(window.end)}: {remedy}"
     status = read_status(found)
     if began is None and status.is_to_come:
         return f"has not begun (its status is '{status.name}'): run this again when it has"
@@ -216,7 +216,3 @@ def _target(
 
 def _time(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and 0 <= value < _END_OF_TIME else None
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from catchment.campaign import Campaign, Protocol, Query, VantagePoints
@@ -12,7 +11,8 @@ from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target
 from catchment.platforms.atlas.adopting import find_part
 from catchment.platforms.atlas.client import Atlas, PlatformUnsure, Refused
-from catchment.platforms.atlas.costs import SIZE_BYTES, times
+from catchment.platforms.atlas.clock import in_iso
+from catchment.platforms.atlas.costs import SIZE_BYTES, credits_per_result, times
 from catchment.platforms.atlas.failures import clean
 from catchment.platforms.atlas.selecting import Probe, asked
 from catchment.store import Accepted, Measurement
@@ -137,7 +137,11 @@ class _Asking:
         tag, count = self.accepted.tag, len(part.wanted)
         found = find_part(self.atlas, tag, part.name, count, since=since, clock=self.clock, sleep=self.sleep)
         if found:
-            self._note(self.accepted.settled(part.name, [replace(one, probes=part.probes) for one in found]))
+            priced = [
+                replace(one, probes=part.probes, credits_per_result=_price(self.campaign, query))
+                for one, (_, query) in zip(found, part.wanted, strict=True)  # ids rise in the order of the definitions
+            ]
+            self._note(self.accepted.settled(part.name, priced))
         return bool(found)
 
     def _span(self, part: _Part) -> Span | None:
@@ -190,9 +194,14 @@ def _ask(atlas: Atlas, campaign: Campaign, part: _Part, run_tag: str, span: Span
             interval_s=campaign.schedule.interval_s,
             reused=False,
             part=part.name,
+            credits_per_result=_price(campaign, query),
         )
         for number, (target, query) in zip(ids, part.wanted, strict=True)
     ]
+
+
+def _price(campaign: Campaign, query: Query) -> int:
+    return credits_per_result(query, one_off=campaign.schedule.interval_s is None)
 
 
 def definition(campaign: Campaign, target: Target, query: Query, run_tag: str, part: str) -> dict[str, Any]:
@@ -241,16 +250,16 @@ def _future(campaign: Campaign, now: float, *, is_begun: bool) -> Span:
     schedule, name = campaign.schedule, campaign.name
     start, stop = times(schedule, now + START_AFTER_S)
     if start <= now and not is_begun:
-        raise PlatformFailed(f"the campaign '{name}' would start at {_iso(start)}, which is past: mend its schedule")
+        raise PlatformFailed(f"the campaign '{name}' would start at {in_iso(start)}, which is past: mend its schedule")
     start = max(start, now + _AT_LEAST_S) if start <= now else start
     if schedule.change_at is not None and start >= schedule.change_at.timestamp():
         raise PlatformFailed(
-            f"the campaign '{name}' would start at {_iso(start)}, when its change is over: plan another one"
+            f"the campaign '{name}' would start at {in_iso(start)}, when its change is over: plan another one"
         )
     if stop is not None and stop <= start:
         raise PlatformFailed(
-            f"the campaign '{name}' would start at {_iso(start)}, and no whole round is left until it stops: mend its "
-            "schedule"
+            f"the campaign '{name}' would start at {in_iso(start)}, and no whole round is left until it stops: mend "
+            "its schedule"
         )
     return start, stop
 
@@ -271,7 +280,3 @@ def _parts(campaign: Campaign, targets: Sequence[Target], accepted: Accepted) ->
         wanted = [(target, query) for target in of_family for query in campaign.queries]
         parts.append(_Part(name=name, wanted=wanted, probes=probes))
     return parts
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catchment.errors import InvalidFile
+from catchment.store import sync
 
 
 class Journal:
@@ -62,8 +63,4 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # else the name of the file may be lost where its content is not
-            finally:
-                os.close(folder)
+            sync(self._path.parent)  # else the name of the file may be lost where its content is not
