@@ -19,10 +19,9 @@ def load_campaign(path: Path) -> Campaign:
     """
     campaign = campaign_from(read_toml(path), path)
     targets = tuple(replace(target, service=_beside(target.service, path)) for target in campaign.targets)
-    topology = campaign.sandbox.topology
-    beside = None if topology is None else str((path.parent / topology).absolute())
-    sandbox = replace(campaign.sandbox, topology=beside)
-    return replace(campaign, targets=targets, sandbox=sandbox)
+    sandbox = replace(campaign.sandbox, topology=_topology(campaign.sandbox.topology, path))
+    lab = replace(campaign.lab, topology=_topology(campaign.lab.topology, path))
+    return replace(campaign, targets=targets, sandbox=sandbox, lab=lab)
 
 
 def campaign_from(table: dict[str, Any], path: Path, *, is_frozen: bool = False) -> Campaign:
@@ -46,3 +45,7 @@ def campaign_table(campaign: Campaign) -> dict[str, Any]:
 
 def _beside(service: str, path: Path) -> str:
     return str(path.parent / service) if service.endswith(".toml") else service
+
+
+def _topology(named: str | None, path: Path) -> str | None:
+    return None if named is None else str((path.parent / named).absolute())

@@ -9,6 +9,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import chain
 
+from catchment.campaign.own_checks import SENT_BY_THIS_HOST, Problem, own_problems
 from catchment.campaign.plans import (
     Budget,
     Campaign,
@@ -35,7 +36,7 @@ _MOST_PREPENDED = 20
 _MOST_VANTAGE_POINTS = 100_000
 _MOST_ASN = (1 << 32) - 1
 _FIRST_YEAR = 2010  # RIPE Atlas began then
-_AT_A_SITE = {ChangeName.WITHDRAW, ChangeName.ANNOUNCE, ChangeName.PREPEND, ChangeName.NEW_SITE}
+_AT_A_SITE = {*ChangeName} - {ChangeName.LEAK, ChangeName.HIJACK}
 _PROTOCOLS: dict[Kind, tuple[Protocol, ...]] = {
     Kind.DNS: (Protocol.UDP, Protocol.TCP),
     Kind.PING: (),
@@ -45,9 +46,6 @@ _PROTOCOLS: dict[Kind, tuple[Protocol, ...]] = {
 _USUAL_QUERIES = next(one.default for one in fields(Campaign) if one.name == "queries")
 _EVERYWHERE = "WW"
 _SOURCES = ("regions", "countries", "asns", "prefixes", "ids", "measurements")
-
-Problem = tuple[str, str]
-"""The key that is wrong, and why."""
 
 
 def problems(campaign: Campaign) -> Iterator[Problem]:
@@ -68,12 +66,18 @@ def problems(campaign: Campaign) -> Iterator[Problem]:
         yield "schedule.interval_s", "what is reused runs already: leave it out"
     if campaign.reuse and campaign.queries != _USUAL_QUERIES:
         yield "queries", "what is reused asks already: leave it out, or measure it in a campaign of its own"
-    yield from _of_schedule(campaign.schedule, is_reused=bool(campaign.reuse))
+    is_ours = campaign.platform in SENT_BY_THIS_HOST
+    yield from _of_schedule(
+        campaign.schedule, is_reused=bool(campaign.reuse), shortest_s=1 if is_ours else _SHORTEST_INTERVAL_S
+    )
+    if is_ours:
+        yield from own_problems(campaign)
     if campaign.vantage_points is not None:
         for name, complaint in _of_vantage_points(campaign.vantage_points):
             yield f"vantage_points.{name}", complaint
     yield from _of_limits(campaign)
     yield from (("sandbox.changes", lack) for change in campaign.sandbox.changes for lack in _lacks(change))
+    yield from (("lab.changes", lack) for change in campaign.lab.changes for lack in _lacks(change))
 
 
 def aware(time: datetime | None) -> datetime | None:
@@ -92,13 +96,13 @@ def _of_query(query: Query) -> Iterator[Problem]:
         yield "queries.packets", "a DNS query is one packet: leave it out"
 
 
-def _of_schedule(schedule: Schedule, *, is_reused: bool) -> Iterator[Problem]:
+def _of_schedule(schedule: Schedule, *, is_reused: bool, shortest_s: int) -> Iterator[Problem]:
     interval_s, rounds = schedule.interval_s, schedule.rounds
     start, stop = aware(schedule.start), aware(schedule.stop)
     if start is not None and stop is not None and stop <= start:
         yield "schedule.stop", "it does not come after 'start': mend one of them"
-    if interval_s is not None and interval_s < _SHORTEST_INTERVAL_S:
-        yield "schedule.interval_s", f"{interval_s} s is too short: {_SHORTEST_INTERVAL_S} or more"
+    if interval_s is not None and interval_s < shortest_s:
+        yield "schedule.interval_s", f"{interval_s} s is too short: {shortest_s} or more"
     if schedule.change_at is not None:
         yield from _around_change(schedule)
     elif interval_s is not None and rounds is None and stop is None:

@@ -17,6 +17,8 @@ class PlatformName(StrEnum):
 
     ATLAS = "atlas"
     SANDBOX = "sandbox"
+    LOCAL = "local"  # this host
+    LAB = "lab"  # real routers and servers in network namespaces of this host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ class Limits:
 
 
 class ChangeName(StrEnum):
-    """What may happen to the routes of a simulated service."""
+    """What may happen to the routes and servers of a service in the sandbox or in a lab."""
 
     WITHDRAW = "withdraw"  # a site announces no more
     ANNOUNCE = "announce"  # a site that was withdrawn announces again
@@ -183,11 +185,13 @@ class ChangeName(StrEnum):
     NEW_SITE = "new-site"  # a site at a new place
     LEAK = "leak"  # a network tells its providers and peers what it heard from others of them
     HIJACK = "hijack"  # a network announces the service's prefix as its own
+    FAIL = "fail"  # the servers of a site die; its route stays, and its address still answers pings
+    RECOVER = "recover"  # they are back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One route change, `after_s` seconds from the start of the sandbox.
+    """One route change, `after_s` seconds from the start of the sandbox; in a lab, from when its routes may change.
 
     `site` is a site's code (of `new-site`: the IATA code of its town), `asn` who leaks or hijacks (None: one that the
     sandbox chooses by its seed), `prepend` how often a site repeats its AS, `more_specific` whether the hijacked prefix
@@ -217,6 +221,38 @@ class Sandbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """This host as a vantage point: `name` it (else it is called as the host is), and say where it is.
+
+    `place` is a town, the IATA code of one, or "LATITUDE,LONGITUDE". At most `rate_per_s` packets leave a second.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    name: str | None = None
+    place: str | None = None
+    rate_per_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """A lab: the file of its `topology`, and what happens there.
+
+    All vantage points measure; then, if there are `changes`, each sends `stream_per_s` queries a second for `before_s`
+    until the first change and for `settle_s` from then on; then all measure again. So `RUN[before]` is all until the
+    change, `RUN[after]` all from `settle_s` after it.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    topology: str | None = None
+    changes: tuple[Change, ...] = ()
+    stream_per_s: float = 50.0
+    before_s: float = 1.0
+    settle_s: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
     """The plan of a measurement: which targets, from where, by which queries, when, and for how much.
 
@@ -239,3 +275,5 @@ class Campaign:
     limits: Limits = Limits()
     resolve_names: bool = True
     sandbox: Sandbox = Sandbox()
+    local: Local = Local()
+    lab: Lab = Lab()

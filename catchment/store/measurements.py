@@ -31,7 +31,8 @@ class Stage(StrEnum):
 class Measurement:
     """What a platform accepted, or what was there already (`reused`): `kind` of query to `target`, an address.
 
-    `probes` are those asked; None: those that the measurement has. Times are seconds since 1970 UTC; of a reused one
+    `probes` are those asked; None: those that the measurement has. Where they are none of RIPE Atlas, `vantage_points`
+    holds their names (local:<host>, lab:7), and costs nothing. Times are seconds since 1970 UTC; of a reused one
     only what was measured between `start` and `stop` counts. `part` says which request of its run made it, and
     `credits_per_result` what it costs (None: nobody noted that). What came of it, once it is known: the names of its
     `files` in tier 0, `results`, how many `participants`, the last `status`.
@@ -44,6 +45,7 @@ class Measurement:
     query: str | None
     nsid: bool
     probes: tuple[int, ...] | None
+    vantage_points: tuple[str, ...] | None = None
     start: float
     stop: float | None
     interval_s: int | None
@@ -75,7 +77,7 @@ class Accepted:
     @property
     def may_cost(self) -> bool:
         """Tell whether something was asked for that stands at the platform, or may."""
-        return bool(self.unsure) or any(not measurement.reused for measurement in self.measurements)
+        return bool(self.unsure) or any(not one.reused and one.vantage_points is None for one in self.measurements)
 
     def asking(self, part: str, now: float) -> Accepted:
         """Return it with a part that is about to be asked for."""
@@ -93,9 +95,9 @@ class Accepted:
     def asked(self) -> Iterator[tuple[str, str]]:
         """Yield each vantage point that was asked, with the address that it was asked about."""
         pairs = {
-            (f"atlas:{probe}", measurement.target)
+            (vantage, measurement.target)
             for measurement in self.measurements
-            for probe in measurement.probes or ()
+            for vantage in measurement.vantage_points or (f"atlas:{probe}" for probe in measurement.probes or ())
         }
         yield from sorted(pairs)
 
