@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from catchment.engine import quote, quote_path
+from catchment.engine import parts, quote, quote_path
 from catchment.errors import InvalidFile
 from catchment.geo import on_earth
 from catchment.observe import Rejected, ResultFile, sniff
@@ -31,11 +31,11 @@ class Probes:
     unusable: int = 0
 
 
-def find_files(given: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Return each file given, folders searched through, with the name that it shall have in tier 0.
+def find_files(given: Sequence[Path], taken: Collection[str] = ()) -> list[tuple[Path, str]]:
+    """Return each file given, folders searched through, with the name that it shall have in tier 0, none of the taken.
 
-    Raises InvalidFile where a name leads nowhere, or to a stored run: its tables are no results, and what it knows of
-    its vantage points would be lost.
+    Raises InvalidFile where a name leads nowhere, or to a folder with a stored run: its tables are no results, and what
+    it knows of its vantage points would be lost.
     """
     paths: list[Path] = []
     for path in given:
@@ -50,13 +50,18 @@ def find_files(given: Sequence[Path]) -> list[tuple[Path, str]]:
         else:
             raise InvalidFile(f"{path}: no such file: name a file of results")
     named: list[tuple[Path, str]] = []
-    taken: set[str] = set()
+    used = set(taken)
     for path in paths:
-        numbered = (f"{number}-{path.name}" for number in count(2))
-        name = next(name for name in chain([path.name], numbered) if name not in taken)
-        taken.add(name)
+        name = free_name(path.name, used)
+        used.add(name)
         named.append((path, name))
     return named
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name for a file in tier 0, numbered if its own is taken."""
+    numbered = (f"{number}-{name}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)
 
 
 def _refuse_runs(folder: Path) -> None:
@@ -64,13 +69,15 @@ def _refuse_runs(folder: Path) -> None:
     if run is not None:
         there, raw = shlex.quote(str(run)), shlex.quote(str(run / "raw"))
         raise InvalidFile(
-            f"{run}: a stored run, not a folder of results: `catchment derive {there}` rebuilds its tables; to import "
+            f"{run}: a stored run in a folder of results: name {there} itself to merge it with others; to import only "
             f"its results as a new run, name {raw} with --probes FILE"
         )
 
 
 def sniff_files(named: Sequence[tuple[Path, str]]) -> tuple[list[ResultFile], list[Rejected]]:
     """Tell what each file is; unusable ones are set aside if others remain. Raises InvalidFile where none does."""
+    if not named:
+        raise InvalidFile("there is no file of results: name at least one")
     files: list[ResultFile] = []
     unusable: list[Rejected] = []
     for path, name in sorted(named, key=lambda pair: pair[1]):
@@ -115,6 +122,20 @@ def probes_in(entries: Iterable[Any]) -> Probes:
         else:
             rows[entry["id"]] = row
     return Probes(rows=tuple(rows.values()), unusable=unusable)
+
+
+def point_row(
+    vantage: str,
+    latitude: float | None,
+    longitude: float | None,
+    country: str | None,
+    asn_v4: int | None = None,
+    asn_v6: int | None = None,
+) -> tuple[object, ...]:
+    """Return a vantage point of our own as a row of schemas.VANTAGE_POINTS; one without a place has neither degree."""
+    if not _is_place(latitude, longitude):
+        latitude = longitude = None
+    return (vantage, latitude, longitude, country, asn_v4, asn_v6, [], False)
 
 
 def _entries(text: str, path: Path) -> Iterator[Any]:
@@ -192,19 +213,30 @@ def write_asked(con: duckdb.DuckDBPyConnection, probes: Probes, to: Path) -> Non
     )
 
 
-def write_vantage_points(con: duckdb.DuckDBPyConnection, probes: Probes, observations: Path, to: Path) -> int:
-    """Write where the vantage points of these observations were; return how many the probe list lacks."""
+def write_vantage_points(
+    con: duckdb.DuckDBPyConnection, probes: Probes, observations: Path, to: Path, known: Sequence[Path] = ()
+) -> int:
+    """Write where the vantage points of these observations were; return how many nobody knows.
+
+    `known` are the folders of vantage points of runs, the one first that counts first; theirs are written all, whether
+    they were observed or not. The probe list counts last.
+    """
     con.execute(f"CREATE OR REPLACE TEMP TABLE listed ({declared(VANTAGE_POINTS)})")
     if probes.rows:
         _fill_listed(con, probes)
+    tables = [f"SELECT {selected(VANTAGE_POINTS)}, {rank} AS rank FROM {parts(run)}" for rank, run in enumerate(known)]
+    tables.append(f"SELECT *, {len(known)} AS rank FROM listed")
     con.execute(
-        f"""COPY (SELECT {selected(VANTAGE_POINTS)}
-            FROM (SELECT DISTINCT vantage FROM read_parquet({quote_path(observations)}))
-            LEFT JOIN listed USING (vantage)
-            ORDER BY vantage)
+        f"""CREATE OR REPLACE TEMP TABLE described AS SELECT * FROM ({" UNION ALL ".join(tables)})
+        QUALIFY row_number() OVER (PARTITION BY vantage ORDER BY latitude IS NULL, rank) = 1"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE there AS SELECT DISTINCT vantage FROM read_parquet({quote_path(observations)})
+        {" ".join(f"UNION SELECT vantage FROM {parts(run)}" for run in known)}"""
+    )
+    con.execute(
+        f"""COPY (SELECT {selected(VANTAGE_POINTS)} FROM there LEFT JOIN described USING (vantage) ORDER BY vantage)
         TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
     )
-    found = con.execute(
-        f"""SELECT count(*) FROM read_parquet({quote_path(to)}) AS v ANTI JOIN listed USING (vantage)"""
-    ).fetchall()
+    found = con.execute("SELECT count(*) FROM there ANTI JOIN described USING (vantage)").fetchall()
     return int(found[0][0])

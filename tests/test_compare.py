@@ -1,3 +1,4 @@
+import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from catchment import workflow
+from catchment import terminal, workflow
 from catchment.compare import pair_targets
 from catchment.errors import UnknownName
 from catchment.model import Grouping, Level, Target, Window
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, place
+from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
 from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
@@ -133,12 +135,79 @@ def test_statistics_are_absent_until_there_are_some(sample: dict[str, Run]) -> N
 
 
 def test_when_everything_vanishes_the_summary_says_so_and_nobody_moved(import_lines: Import) -> None:
-    found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2)))
+    before = import_lines(*(dns_result(n) for n in range(1, 10)))
+    after = import_lines(*(dns_error(n) for n in range(1, 10)), *(ping_result(n) for n in range(1, 10)))
+    found = compared(before, after)
     assert (found["paired"], found["moved"], found["moved_share"], found["total_variation"]) == (0, 0, None, None)
-    assert (
-        found["summary"]
-        == "No vantage point reached a site both before and after. 2 reached a site only before (after: timeout 2)."
+    assert found["lost"] == [{"verdict": "unreachable", "vantage_points": 9}]
+    assert found["lost_at"] == [{"site": "fra", "vantage_points": 9, "of": 9}]
+    assert found["summary"] == (
+        "9 of 9 vantage points that reached a site reach none now (9 unreachable): the address seems to be withdrawn."
     )
+
+
+def test_without_pings_nobody_knows_whether_the_route_is_gone_or_the_servers(import_lines: Import) -> None:
+    found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2)))
+    assert found["summary"] == (
+        "2 of 2 vantage points that reached a site reach none now (2 timeout): "
+        "the address seems to be withdrawn, or its servers are dead; a ping would tell."
+    )
+
+
+def test_one_vantage_point_alone_withdraws_no_address(import_lines: Import) -> None:
+    after = import_lines(dns_error(1), ping_result(1))
+    assert compared(import_lines(dns_result(1)), after)["summary"] == (
+        "1 of 1 vantage point that reached a site reaches none now (1 unreachable)."
+    )
+
+
+def test_where_those_of_one_site_vanish_it_is_named(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n, FRA if n < 6 else BER) for n in range(1, 10)))
+    after = import_lines(
+        *(dns_error(n) for n in range(1, 6)),
+        *(ping_result(n) for n in range(1, 6)),
+        *(dns_result(n, BER) for n in range(6, 10)),
+    )
+    assert compared(before, after)["summary"] == (
+        "5 of 9 vantage points that reached a site reach none now (5 unreachable): all that were at fra. "
+        "None of 4 vantage points that did both times moved."
+    )
+
+
+def test_who_never_reported_has_not_lost_the_service(import_lines: Import) -> None:
+    found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_result(1)))
+    assert (found["lost"], found["reached"]) == ([{"verdict": "no-result", "vantage_points": 1}], 1)
+    assert found["summary"] == "None of 1 vantage point moved. 1 reached a site only before (after: no-result 1)."
+
+
+def test_what_is_found_again_is_told_the_other_way_round(import_lines: Import) -> None:
+    there, gone = import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2))
+    found = compared(gone, there)
+    assert (found["found"], found["lost"]) == ([{"verdict": "timeout", "vantage_points": 2}], [])
+    assert found["summary"] == "2 vantage points reach a site now, and none did before (2 timeout)."
+
+
+def test_servers_that_died_behind_a_route_that_stays_are_named_by_their_site(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n, FRA if n < 6 else BER) for n in range(1, 10)))
+    after = import_lines(
+        *(dns_error(n) for n in range(1, 6)),
+        *(ping_result(n, 5.0) for n in range(1, 6)),
+        *(dns_result(n, BER) for n in range(6, 10)),
+    )
+    found = compared(before, after)
+    assert found["dead"] == [{"site": "fra", "vantage_points": 5, "of": 5}]
+    assert found["summary"] == (
+        "5 vantage points: pings are answered, DNS is not: the servers at fra seem dead while its route stays. "
+        "None of 4 vantage points that did both times moved."
+    )
+
+
+def test_a_site_that_still_answers_others_is_not_dead(import_lines: Import) -> None:
+    before = import_lines(dns_result(1), dns_result(2))
+    after = import_lines(dns_error(1), ping_result(1, 5.0), dns_result(2))
+    found = compared(before, after)
+    assert found["dead"] == [{"site": "fra", "vantage_points": 1, "of": 2}]
+    assert found["summary"] == "None of 1 vantage point moved. 1 reached a site only before (after: dns-dead 1)."
 
 
 def test_runs_without_a_common_target_are_refused(import_lines: Import) -> None:
@@ -185,13 +254,142 @@ def test_where_identities_name_no_server_none_is_compared(import_lines: Import, 
     assert found["summary"] == "No identity names the server of 1 vantage point: compare with --level site."
 
 
+EVIL = "ns1.hijacker.example"
+
+
 def test_a_hijack_leads_the_summary_with_what_became_of_most(import_lines: Import) -> None:
     before = import_lines(*(dns_result(n) for n in range(1, 5)))
-    after = import_lines(dns_result(1), *(dns_result(n, "ns1.hijacker.example") for n in range(2, 5)))
+    after = import_lines(dns_result(1), *(dns_result(n, EVIL) for n in range(2, 5)))
     assert compared(before, after)["summary"] == (
-        "3 reached a site only before (after: intercepted-foreign-identity 3). "
+        "3 of 4 vantage points now hear 'ns1.hijacker.example', which is none of the service's. "
         "None of 1 vantage point that did both times moved."
     )
+
+
+def test_a_hijack_names_who_is_caught_where_and_by_whom(import_lines: Import) -> None:
+    probes = [place(n, country="DE" if n < 3 else "GB", asn_v4=64_500 + n % 2) for n in range(1, 31)]
+    before = import_lines(*(dns_result(n) for n in range(1, 31)), probes=probes)
+    after = import_lines(*(dns_result(n, EVIL if n < 30 else "other.example") for n in range(1, 31)), probes=probes)
+    found = compared(before, after)
+    caught = found["caught"]
+    assert (caught["vantage_points"], caught["alone"], caught["of"]) == (30, 30, 30)
+    assert caught["identities"] == [
+        {"text": EVIL, "vantage_points": 29},
+        {"text": "other.example", "vantage_points": 1},
+    ]
+    assert caught["countries"] == {"GB": 28, "DE": 2}
+    assert caught["asns"] == {"64500": 15, "64501": 15}
+    assert [one["vantage"] for one in caught["listed"]] == [f"atlas:{n}" for n in range(1, 21)]
+    assert caught["listed"][0]["site_before"] == "fra"
+    assert found["moved"] == 0
+    assert found["summary"] == (
+        "30 of 30 vantage points now hear identities that are none of the service's: "
+        "'ns1.hijacker.example', 'other.example'."
+    )
+
+
+def test_who_heard_somebody_else_before_or_was_silent_is_not_caught(import_lines: Import) -> None:
+    before = import_lines(dns_result(1, "isp.example"), dns_result(2))
+    after = import_lines(dns_result(1, EVIL), dns_result(2), dns_result(3, EVIL))
+    found = compared(before, after)
+    assert (found["caught"]["vantage_points"], found["caught"]["listed"]) == (0, [])
+    assert found["summary"] == "None of 1 vantage point moved."
+
+
+def test_who_hears_somebody_else_now_and_then_is_caught_and_keeps_its_site(import_lines: Import) -> None:
+    before = import_lines(dns_result(1), dns_result(2))
+    answers = [dns_result(1, text, timestamp=NOON + n) for n, text in enumerate((FRA, FRA, EVIL))]
+    found = compared(before, import_lines(*answers, dns_result(2)))
+    assert (found["caught"]["vantage_points"], found["caught"]["alone"], found["paired"]) == (1, 0, 2)
+    assert found["summary"] == (
+        "1 of 2 vantage points now and then hears 'ns1.hijacker.example', which is none of the service's. "
+        "None of 2 vantage points moved."
+    )
+
+
+def test_one_caught_of_many_does_not_go_before_what_became_of_the_others(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n) for n in range(1, 41)))
+    after = import_lines(*(dns_result(n) for n in range(1, 40)), dns_result(40, "box.isp.example"))
+    assert compared(before, after)["summary"] == (
+        "None of 39 vantage points moved. "
+        "1 of 40 vantage points now hears 'box.isp.example', which is none of the service's."
+    )
+
+
+def three(probe: int, *rtts_ms: float) -> list[dict[str, Any]]:
+    return [dns_result(probe, rtt_ms=rtt_ms, timestamp=NOON + n) for n, rtt_ms in enumerate(rtts_ms)]
+
+
+WAYS: tuple[tuple[tuple[float, ...], tuple[float, ...], str | None], ...] = (
+    ((20.0, 21.0, 22.0), (30.0, 31.0, 32.0), "slower"),
+    ((30.0, 31.0, 32.0), (20.0, 21.0, 22.0), "faster"),
+    ((20.0, 20.0, 20.0), (24.9, 24.9, 24.9), None),  # less than 5 ms
+    ((200.0, 200.0, 200.0), (230.0, 230.0, 230.0), None),  # less than 20 %
+    ((20.0, 20.0, 20.0), (20.0, 20.0, 300.0), None),  # one late packet
+    ((20.0,), (39.0,), None),  # too few answers for that
+    ((20.0,), (200.0,), "slower"),
+    ((100.0,), (140.0,), None),
+    ((20.0, 20.0, 20.0), (200.0,), "slower"),
+)
+
+
+def test_a_longer_way_to_the_same_site_is_told_from_jitter(import_lines: Import) -> None:
+    before = import_lines(*(one for n, (was, _, _) in enumerate(WAYS) for one in three(n, *was)))
+    after = import_lines(*(one for n, (_, now, _) in enumerate(WAYS) for one in three(n, *now)))
+    found = compared(before, after)
+    for change in ("slower", "faster"):
+        expected = {f"atlas:{n}" for n, (_, _, what) in enumerate(WAYS) if what == change}
+        assert {one["vantage"] for one in found[change]["listed"]} == expected
+        assert (found[change]["vantage_points"], found[change]["of"]) == (len(expected), len(WAYS))
+
+
+def test_who_is_slower_at_the_same_site_is_listed_and_the_summary_says_so(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n, rtt_ms=20.0) for n in range(1, 5)))
+    after = import_lines(*(dns_result(n, rtt_ms=200.0) for n in range(1, 4)), dns_result(4, rtt_ms=20.0))
+    found = compared(before, after)
+    slower = found["slower"]
+    assert (slower["vantage_points"], slower["of"], slower["rtt_ms_before"], slower["rtt_ms_after"]) == (3, 4, 20, 200)
+    assert slower["listed"][0] == {
+        "vantage": "atlas:1",
+        "country": None,
+        "site": "fra",
+        "rtt_ms_before": 20.0,
+        "rtt_ms_after": 200.0,
+    }
+    assert found["summary"] == (
+        "None of 4 vantage points moved. 3 of 4 that stayed are slower now (median 20.0 → 200.0 ms): "
+        "the same site, by a longer way or over a busier one; a traceroute would tell."
+    )
+
+
+def test_pings_tell_that_a_single_slow_answer_was_chance(import_lines: Import) -> None:
+    before = import_lines(dns_result(1, rtt_ms=20.0), ping_result(1, 19.0))
+    after = import_lines(dns_result(1, rtt_ms=200.0), ping_result(1, 19.0))
+    assert compared(before, after)["slower"]["vantage_points"] == 0
+
+
+def test_as_many_slower_as_faster_is_noise_and_no_news(import_lines: Import) -> None:
+    slow, fast = dns_result(1, rtt_ms=20.0), dns_result(2, rtt_ms=200.0)
+    found = compared(import_lines(slow, fast), import_lines(dns_result(1, rtt_ms=200.0), dns_result(2, rtt_ms=20.0)))
+    assert (found["slower"]["vantage_points"], found["faster"]["vantage_points"]) == (1, 1)
+    assert found["summary"] == "None of 2 vantage points moved."
+
+
+def test_who_moved_is_not_slower_at_the_same_site(import_lines: Import) -> None:
+    found = compared(import_lines(dns_result(1, FRA)), import_lines(dns_result(1, BER, rtt_ms=500.0)))
+    assert (found["slower"]["vantage_points"], found["slower"]["of"]) == (0, 0)
+
+
+def test_the_terminal_shows_who_is_caught_and_slower_and_no_escape_sequence(import_lines: Import) -> None:
+    before = import_lines(*(dns_result(n, rtt_ms=20.0) for n in (1, 2)))
+    after = import_lines(dns_result(1, "\x1b[31mevil.example"), dns_result(2, rtt_ms=200.0))
+    numbers = workflow.compare_runs((before, Window()), (after, Window()))
+    out = io.StringIO()
+    Console(file=out, width=250, highlight=False).print(terminal.show_comparison(numbers))
+    shown = out.getvalue()
+    assert "\x1b" not in shown
+    assert "Answered by somebody else now: “\\x1b[31mevil.example” 1." in shown
+    assert "Slower at the same site: 1 of 1, median 20.0 → 200.0 ms: atlas:2 (fra) 20.0 → 200.0." in shown
 
 
 def test_targets_to_compare_can_be_chosen(import_lines: Import) -> None:

@@ -13,20 +13,29 @@ from catchment.platforms.sandbox import open_sandbox
 from catchment.platforms.sandbox.internet.simulation import Internet
 from catchment.platforms.topology import host, make_world
 from catchment.store import Run
+from catchment.workflow import probing
 from catchment.workflow.planning import load_plan
 from tests.conftest import ROOT
+from tests.pretended_packets import PretendedPackets
 
 NOON = 1_795_262_400.0
 FILES = sorted((ROOT / "campaigns").glob("*.toml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_an_example_campaign_runs_from_plan_to_catchments(file: Path, tmp_path: Path) -> None:
+def test_an_example_campaign_runs_from_plan_to_catchments(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = workflow.plan_campaign(file, now=NOON)
     assert all(limit["ok"] for limit in plan["limits"])
     campaign, services, targets = load_plan(file)
     if campaign.platform is PlatformName.SANDBOX:
         run = Run.open(workflow.run_campaign(file, tmp_path, environ={}, clock=lambda: NOON).run)
+    elif campaign.platform is PlatformName.LOCAL:
+        packets = PretendedPackets(identify=lambda *_: "ns1.de-fra.k.ripe.net")
+        monkeypatch.setattr(probing, "measure_round_here", packets)
+        clock = packets.clock
+        run = Run.open(workflow.run_campaign(file, tmp_path, environ={}, clock=clock.now, sleep=clock.sleep).run)
     else:
         world = make_world(1)
         for service in services:
@@ -52,4 +61,4 @@ def test_an_example_campaign_runs_from_plan_to_catchments(file: Path, tmp_path: 
 
 def test_there_is_a_campaign_for_each_who_comes() -> None:
     names = {file.stem for file in FILES}
-    assert names == {"b-root", "cloudflare-ns", "k-root", "own-service", "route-change", "sandbox"}
+    assert names == {"b-root", "cloudflare-ns", "here", "k-root", "own-service", "route-change", "sandbox"}

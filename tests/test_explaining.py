@@ -13,6 +13,7 @@ import pytest
 from catchment import workflow
 from catchment.assign import RULES
 from catchment.campaign import load_service
+from catchment.campaign.own_vantages import vantage_number
 from catchment.errors import UnknownName
 from catchment.model import ASSIGNED, Outcome, Verdict, Window
 from catchment.schemas import ASSIGNMENTS, EVIDENCE, OBSERVATIONS, VANTAGE_POINTS, Column
@@ -494,6 +495,17 @@ def test_the_flips_told_are_as_many_as_were_counted(sample: dict[str, Run]) -> N
         assert len(target["flips"]) == target["assignment"]["flips"] > 0
 
 
+def test_a_number_alone_is_one_of_atlas_and_else_one_of_a_lab(import_lines: Callable[..., Run]) -> None:
+    of_lab = [dns_result(vantage_number(name), vantage=name) for name in ("lab:7", "lab:8", "local:9", "local:host")]
+    run = import_lines(dns_result(7), *of_lab)
+    asked = {"7": "atlas:7", "8": "lab:8", "9": "local:9", "lab:7": "lab:7", "host": "local:host"}
+    assert {text: workflow.explain_vantage(run, text)["vantage"] for text in asked} == asked
+    with pytest.raises(UnknownName, match=r"'local:hosts' is none of .*: did you mean 'local:host'\?"):
+        workflow.explain_vantage(run, "local:hosts")
+    with pytest.raises(UnknownName, match=r"'local:7' is none of .*: did you mean 'lab:7' or 'atlas:7'\?"):
+        workflow.explain_vantage(run, "local:7")
+
+
 def test_a_number_is_enough_of_an_id(import_lines: Callable[..., Run]) -> None:
     run = import_lines(dns_result(6019), dns_result(601))
     assert workflow.explain_vantage(run, "6019")["vantage"] == "atlas:6019"
@@ -502,7 +514,9 @@ def test_a_number_is_enough_of_an_id(import_lines: Callable[..., Run]) -> None:
 
 def test_an_unknown_vantage_point_is_told_with_the_nearest_name(import_lines: Callable[..., Run]) -> None:
     run = import_lines(dns_result(6019), dns_result(7))
-    with pytest.raises(UnknownName, match=r"'60199' is none of the run's 2 vantage points: did you mean '6019'\?"):
+    with pytest.raises(
+        UnknownName, match=r"'60199' is none of the run's 2 vantage points: did you mean 'atlas:6019'\?"
+    ):
         workflow.explain_vantage(run, "60199")
     with pytest.raises(UnknownName, match="the first are atlas:7, atlas:6019"):
         workflow.explain_vantage(run, "zzz")

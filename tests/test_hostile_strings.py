@@ -202,6 +202,24 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
     case = {"identity": "i", "site": "s", "second_identity": "j", "second_site": "t", "answers": 1}
     shown["targets"][0]["witnesses"] |= {"disagree": 1, "cases": [case]}
     site = {"site": "s", "town": "t", "country": "c", "since": "2026-01-01"}
+    caught = {
+        "vantage_points": 1, "identities": [{"text": "i", "vantage_points": 1}], "listed": [{"vantage": "v"}],
+        "countries": {"c": 1}, "asns": {"a": 1},
+    }  # fmt: skip
+    paths = {
+        "compared": 1, "changed": 1, "longer": 1, "countries_joined": {"c": 1}, "countries_left": {"d": 1},
+        "listed": [
+            {"vantage": "v", "site": "s", "rtt_ms_before": 1.0, "rtt_ms_after": 2.0, "before": ["h"], "after": ["*"]}
+        ],
+    }  # fmt: skip
+    heard = {"site": None, "text": "i", "first_s": 0.0, "last_s": 1.0}
+    converged = {
+        "service": "s", "target": "t", "af": 4, "summary": "s", "resolution_s": 1.0,
+        "vantage_points": [{
+            "vantage": "v", "fate": "changed", "before": [heard], "on_the_way": [heard], "after": [{"site": "s"}],
+            "converged_after_s": 1.0, "queries": 1, "lost": 1, "loss_window_s": 1.0, "loss_window_open": True,
+        }],
+    }  # fmt: skip
     asked: dict[str, Any] = {
         "id": 1, "kind": "dns", "query": "q", "target": "t", "start": None, "stop": None, "interval_s": None,
         "reused": False, "asked": 1, "participants": None, "results": None, "status": "s",
@@ -213,6 +231,11 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
         "show_run by verdict": workflow.show(sample["before"], by=Grouping.VERDICT),
         "show_vantage_point": workflow.explain_vantage(sample["before"], vantages[0][0]),
         "show_comparison": workflow.compare_runs(before, after, by=Grouping.COUNTRY),
+        "show_comparison of ways": {
+            **dict.fromkeys(("before", "after"), "r"), "service_digest": {"s": "d"}, "level": "site",
+            "targets": [workflow.compare_runs(before, after)["targets"][0] | {"caught": caught, "paths": paths}],
+        },
+        "show_convergence": {"run": "r", "change_at": "t", "targets": [converged]},
         "show_runs": workflow.list_runs(sample["before"].path.parent.parent)["runs"],
         "show_services": workflow.list_services(datetime.date(2026, 11, 1)),
         "show_service": workflow.describe_service("k-root"),

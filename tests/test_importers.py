@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from catchment.engine import connection
 from catchment.errors import InvalidFile
-from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
+from catchment.importers import Probes, find_files, point_row, read_probes, sniff_files, write_vantage_points
 from tests.atlas_results import place
 
 Entry = dict[str, Any]
@@ -200,11 +200,24 @@ def test_vantage_points_without_a_probe_list_are_all_unlisted(tmp_path: Path) ->
         assert write_vantage_points(con, Probes(), seen, to) == 1
 
 
+def test_a_vantage_point_of_ours_is_a_row_with_its_place_or_none() -> None:
+    assert point_row("local:one", 50.1, 8.7, "DE", 64_500, 64_501) == (
+        "local:one", 50.1, 8.7, "DE", 64_500, 64_501, [], False,
+    )  # fmt: skip
+    for latitude, longitude in ((None, None), (91.0, 8.7), (50.1, None), (float("nan"), 8.7)):
+        assert point_row("lab:7", latitude, longitude, None)[1:3] == (None, None)
+
+
 def test_a_folder_is_searched_through_in_order_and_hidden_files_are_left_out(tmp_path: Path) -> None:
     for name in ("b.json", "a.json", ".hidden", "deep/er/c.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
     assert [name for _, name in find_files([tmp_path])] == ["a.json", "b.json", "c.json"]
+
+
+def test_a_name_that_is_taken_by_other_files_is_not_given_again(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    assert find_files([tmp_path / "a.json"], {"a.json", "2-a.json"}) == [(tmp_path / "a.json", "3-a.json")]
 
 
 def test_files_of_one_name_are_numbered(tmp_path: Path) -> None:
@@ -237,9 +250,9 @@ def test_a_stored_run_is_refused_with_what_to_do_in_its_place(tmp_path: Path, ab
     for name in ("campaign.json", "observations/part-0.parquet", "raw/a.json"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text("{}")
-    with pytest.raises(InvalidFile, match=r"a stored run, not a folder of results[^\n]*--probes FILE$") as caught:
+    with pytest.raises(InvalidFile, match=r"a stored run in a folder of results[^\n]*--probes FILE$") as caught:
         find_files([run / "raw" / "a.json", tmp_path / "results"])
-    assert f"`catchment derive {run}`" in str(caught.value)
+    assert f"name {run} itself to merge it" in str(caught.value)
     assert f"name {run / 'raw'} with" in str(caught.value)
     assert [name for _, name in find_files([run / "raw"])] == ["a.json"]
 

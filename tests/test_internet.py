@@ -170,6 +170,27 @@ def test_a_withdrawn_site_leaves_its_clients_to_the_other_and_all_withdrawn_is_s
     assert set(ask(internet, client(), after_s=120)) == {Lost(reason="timeout")}
 
 
+def test_a_failed_site_answers_pings_and_traceroutes_and_no_query_until_it_recovers() -> None:
+    internet = small(
+        Change(change=ChangeName.FAIL, site="fra", after_s=60),
+        Change(change=ChangeName.RECOVER, site="fra", after_s=120),
+    )
+    here, there = client(), vantage_point(2, "20@NYC")
+    assert set(ask(internet, here, after_s=60)) == {Lost(reason="timeout")}
+    assert pings(internet, here, after_s=60) == pings(internet, here, after_s=0)
+    assert [internet.traceroute(here, ADDRESS, after_s=after_s, turn=0) for after_s in (60, 0)] == [
+        trace(internet, here)
+    ] * 2
+    assert ask(internet, here, after_s=120) == ask(internet, here, after_s=0)
+    assert ask(internet, there, after_s=60) == ask(internet, there, after_s=0)
+
+
+def test_a_cache_on_the_way_goes_on_answering_for_a_failed_site() -> None:
+    box = Interceptor(answer=Interception.REPLAY, vantage_points=(1,))
+    replayed = replies(small(Change(change=ChangeName.FAIL, site="fra"), interceptors=(box,)), client())
+    assert {reply.text for reply in replayed} == set(NEW_YORK)
+
+
 def test_the_same_seed_gives_equal_replies_whatever_the_time_and_another_seed_others() -> None:
     one, again, other = small(seed=7), small(seed=7), small(seed=8)
     assert ask(one, client()) == ask(again, client(), after_s=3600)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import json
 from collections import Counter
@@ -17,6 +18,7 @@ import pytest
 from ripe.atlas.sagan import DnsResult, PingResult, Result
 
 from catchment.campaign import load_service
+from catchment.campaign.own_vantages import vantage_number
 from catchment.engine import connection
 from catchment.errors import InvalidFile
 from catchment.model import Window
@@ -626,6 +628,114 @@ def test_rows_are_in_the_order_of_service_target_kind_vantage_and_time(observed:
         (TARGET, "dns", 2, 6), (TARGET, "dns", 2, 7), (TARGET, "dns", 10, 3), (TARGET, "dns", 10, 2),
         (TARGET, "ping", 1, 1), (TARGET, "traceroute", 1, 4), ("192.0.2.10", "dns", 1, 8), ("192.0.2.9", "dns", 9, 5),
     ]  # fmt: skip
+
+
+# --- Vantage points of ours
+
+
+def own(name: str, result: Row | None = None, number: int | None = None) -> Row:
+    number = vantage_number(name) if number is None else number
+    return (dns_result(1) if result is None else result) | {"prb_id": number, "vantage": name}
+
+
+def test_a_result_of_ours_is_its_vantage_points_and_all_others_are_of_atlas(observed: Callable[..., Observed]) -> None:
+    found = observed(
+        own("local:host-1.example_net"),
+        dns_result(6019),
+        own("lab:7", ping_result(1, 5.0)),
+        own("lab:7", dns_error(1, {"socket": "no route"})),
+        own("lab:7", traceroute(hop(1, reply_from(TARGET, 5.0)))),
+    )
+    assert {(row["vantage"], row["kind"], row["failure"]) for row in found.rows} == {
+        ("local:host-1.example_net", "dns", None),
+        ("atlas:6019", "dns", None),
+        ("lab:7", "ping", None),
+        ("lab:7", "dns", "probe-failed"),
+        ("lab:7", "traceroute", None),
+    }
+
+
+LONGEST = "local:" + "x" * 80
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "atlas:1", "local:", "local:Host", "local:a b", "local:a\n", "local:\u202ehost", "lab:", "lab:x", "lab:-7",
+        "lab:7.0", "lab:\u0667", "net:192.0.2.0/24", "", "\x00", LONGEST + "x", "lab:" + "7" * 1_000_000, "lab:7'; --",
+    ],
+)  # fmt: skip
+def test_a_name_that_cannot_be_of_ours_is_not_taken(observed: Callable[..., Observed], name: str) -> None:
+    number = vantage_number(name)
+    assert observed(own(name), own(LONGEST)).of("vantage") == [
+        name for _, name in sorted([(number, f"atlas:{number}"), (vantage_number(LONGEST), LONGEST)])
+    ]
+
+
+@pytest.mark.parametrize("vantage", [None, 7, 7.5, True, [], ["lab:7"], {"lab:7": "lab:7"}])
+def test_a_name_that_is_no_text_is_not_taken(observed: Callable[..., Observed], vantage: object) -> None:
+    number = vantage_number("lab:7")
+    assert observed(dns_result(number, vantage=vantage)).only["vantage"] == f"atlas:{number}"
+
+
+@pytest.mark.parametrize("number", [0, 1, 6019, 1 << 47, vantage_number("lab:8"), (1 << 63) - 1])
+def test_a_name_is_taken_only_with_the_number_that_is_made_from_it(
+    observed: Callable[..., Observed], number: int
+) -> None:
+    found = observed(own("lab:7", number=number), own("lab:9"))
+    assert sorted(found.of("vantage")) == [f"atlas:{number}", "lab:9"]
+
+
+def test_one_result_that_gives_the_name_is_enough_for_the_others_of_its_number(
+    observed: Callable[..., Observed],
+) -> None:
+    found = observed(dns_result(vantage_number("lab:7"), src_port=1), own("lab:7"), own("lab:6", number=6))
+    assert found.of("vantage") == ["atlas:6", "lab:7", "lab:7"]
+
+
+def test_names_are_read_from_whatever_form_a_file_has(tmp_path: Path) -> None:
+    results = [dns_result(1), own("lab:7"), resultset(item(1, result=REPLY), probe=2)]
+    lines = "\n".join(map(json.dumps, results)).encode()
+    forms = {
+        "lines": lines,
+        "gzip": gzip.compress(lines),
+        "bzip2": bz2.compress(lines),
+        "array": json.dumps(results).encode(),
+        "arrays": b"".join(json.dumps([result]).encode() for result in results),
+        "damaged": json.dumps(results).encode()[:-1] + b", {",
+        "cut off": gzip.compress(lines + b"\n" + lines)[:-8],
+    }
+    for form, content in forms.items():
+        (tmp_path / form).write_bytes(content)
+        vantage_points = read_files(tmp_path / f"{form}-work", tmp_path / form).of("vantage")
+        assert set(vantage_points) == {"atlas:1", "atlas:2", "lab:7"}, form
+
+
+def test_a_name_in_one_file_holds_in_the_others_and_the_same_result_in_both_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(json.dumps(own("lab:7")))
+    (tmp_path / "b").write_text(json.dumps(own("lab:7")) + "\n" + json.dumps(dns_result(vantage_number("lab:7"))))
+    found = read_files(tmp_path / "work", tmp_path / "a", tmp_path / "b")
+    assert (found.reading.duplicates, found.of("vantage")) == (2, ["lab:7"])
+
+
+def test_times_have_fractions(observed: Callable[..., Observed]) -> None:
+    results = [own("lab:7", dns_result(1, timestamp=NOON + second)) for second in (0.25, 0.125)]
+    found = observed(*results, window=Window(start=NOON + 0.125, end=NOON + 0.25))
+    assert (found.of("measured_at"), found.reading.outside_window) == ([NOON + 0.125], 1)
+    assert observed(*results).of("measured_at") == [NOON + 0.125, NOON + 0.25]
+
+
+def test_files_with_results_of_ours_make_the_same_bytes(tmp_path: Path) -> None:
+    results = [own(f"lab:{number % 9}", dns_result(1, timestamp=NOON + number / 8)) for number in range(300)]
+    (tmp_path / "a").write_text("\n".join(map(json.dumps, [*results, dns_result(5)])))
+    for run in ("one", "two"):
+        read_files(tmp_path / run, tmp_path / "a")
+    assert (tmp_path / "one" / "observations.parquet").read_bytes() == (
+        tmp_path / "two" / "observations.parquet"
+    ).read_bytes()
+
+
+# --- What all of them have
 
 
 def test_the_same_files_make_the_same_bytes(recordings: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from catchment.observe import reading
 from catchment.observe.reading import (
     LONGEST_RECORD,
     ResultFile,
+    is_blank,
     name_rejected,
     printable,
     records,
@@ -282,3 +283,30 @@ def test_printable_leaves_printable_ascii_as_it_is(text: str) -> None:
 
 def test_printable_writes_other_bytes_in_hexadecimal() -> None:
     assert printable("né\x00\x7f".encode()) == "n\\xc3\\xa9\\x00\\x7f"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "blank"),
+    [
+        ("1.ndjson", b"", True),
+        ("1.ndjson", b"{}", False),
+        ("1.ndjson.gz", gzip.compress(b""), True),
+        ("1.ndjson.gz", gzip.compress(b"\n"), False),
+        ("1.ndjson.zst", zstandard.compress(b""), True),
+        ("1.ndjson.bz2", bz2.compress(b"{}"), False),
+    ],
+)
+def test_a_file_is_blank_where_nothing_is_in_it_however_compressed(
+    tmp_path: Path, name: str, content: bytes, blank: bool
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert is_blank(tmp_path / name) is blank
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", gzip.compress(b"{}" * 9999)[:-9], gzip.compress(b"")[:5]])
+def test_a_compressed_file_that_cannot_be_read_to_its_end_is_not_blank_but_damaged(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "1.ndjson.gz").write_bytes(content)
+    with pytest.raises(InvalidFile, match=r"1\.ndjson\.gz: damaged \("):
+        is_blank(tmp_path / "1.ndjson.gz")

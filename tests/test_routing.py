@@ -12,9 +12,10 @@ from catchment.campaign import load_service
 from catchment.errors import InvalidFile
 from catchment.geo import LIGHT_KM_PER_MS, arc_km
 from catchment.model import AddressFamily
-from catchment.platforms.sandbox.internet.announcing import Epoch
+from catchment.platforms.sandbox.internet.announcing import announcements
 from catchment.platforms.sandbox.internet.routing import FORWARDING_MS, Announcement, Path, Routes, routes
 from catchment.platforms.topology.elements import Relation, TieBreak, Topology, Upstream
+from catchment.platforms.topology.epochs import Epoch
 from catchment.platforms.topology.hosting import host
 from catchment.platforms.topology.world import make_world
 from tests.small_internets import ORIGIN, PLACES, links_of, site_of, small_internet
@@ -24,7 +25,7 @@ SERVICES = pathlib.Path(__file__).parents[1] / "catchment" / "services"
 
 def settled(topology: Topology, leakers: frozenset[int] = frozenset(), af: AddressFamily = 4) -> Routes:
     epoch = Epoch(after_s=0, until_s=None, service=topology.services[0])
-    return routes(topology, epoch.announcements, leakers, af=af)
+    return routes(topology, announcements(epoch), leakers, af=af)
 
 
 def path(topology: Topology, asn: int, place: str = "FRA", leakers: frozenset[int] = frozenset()) -> Path:
@@ -167,7 +168,7 @@ def test_a_longer_prefix_catches_everybody_who_hears_of_it() -> None:
     # AS 3 sits under tier 1 number 2, the site under 1; AS 4, under 1, prefers the longer prefix far away.
     topology = small_internet("1@FRA-2@FRA 3@FRA>2@FRA 4@FRA>1@FRA", site_of("fra", "1@FRA"))
     upstream = Upstream(asn=3, relation=Relation.PROVIDER, place="FRA")
-    genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
+    genuine = announcements(Epoch(after_s=0, until_s=None, service=topology.services[0]))
     false = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream)
     longer = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream, more_specific=True)
     same, better = (routes(topology, [*genuine, told], af=4) for told in (false, longer))
@@ -185,7 +186,7 @@ def test_what_a_network_announces_as_its_own_is_one_as_shorter_than_what_it_tell
     # lower number decides.
     topology = small_internet("1@FRA-3@FRA", site_of("fra", "-1@FRA"))
     upstream = Upstream(asn=3, relation=Relation.PROVIDER, place="FRA")
-    genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
+    genuine = announcements(Epoch(after_s=0, until_s=None, service=topology.services[0]))
     false = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream)
     found = routes(topology, [*genuine, false], af=4).path(1, "FRA")
     assert found is not None
@@ -196,11 +197,31 @@ def test_a_packet_to_the_service_is_diverted_where_the_longer_prefix_becomes_kno
     # The hijacker 3 and AS 4 both are peers of 1: 4 hears nothing of the longer prefix, but 1, on its way, does.
     topology = small_internet("4@FRA-1@FRA 1@FRA-3@FRA", site_of("fra", "1@FRA"))
     upstream = Upstream(asn=3, relation=Relation.PROVIDER, place="FRA")
-    genuine = Epoch(after_s=0, until_s=None, service=topology.services[0]).announcements
+    genuine = announcements(Epoch(after_s=0, until_s=None, service=topology.services[0]))
     longer = Announcement(origin=3, site="as3", latitude=50, longitude=8, upstream=upstream, more_specific=True)
     found = routes(topology, [*genuine, longer], af=4).path(4, "FRA")
     assert found is not None
     assert found.as_path == (4, 1, 3)
+
+
+def test_who_hijacks_with_a_server_of_its_own_sends_nothing_on_to_another_hijacker_with_a_longer_prefix() -> None:
+    # All buy from 1 in turn: 5 of 3, 3 of 1. AS 3 and 4 are hijackers; all hear of the longer prefix of 4, behind 1.
+    topology = small_internet("5@FRA>3@FRA 3@FRA>1@FRA 4@FRA>1@FRA 6@FRA>1@FRA", site_of("fra", "1@FRA"))
+    genuine = announcements(Epoch(after_s=0, until_s=None, service=topology.services[0]))
+    false = [
+        Announcement(
+            origin=asn,
+            site=f"as{asn}",
+            latitude=50,
+            longitude=8,
+            upstream=Upstream(asn=asn, relation=Relation.PROVIDER, place="FRA"),
+            more_specific=asn == 4,
+        )
+        for asn in (3, 4)
+    ]
+    found_by = routes(topology, [*genuine, *false], af=4)
+    ways = {asn: found.as_path for asn in (1, 3, 5, 6) if (found := found_by.path(asn, "FRA")) is not None}
+    assert ways == {1: (1, 4), 3: (3,), 5: (5, 3), 6: (6, 1, 4)}
 
 
 def test_the_delay_is_that_of_the_links_the_backbone_and_the_routers() -> None:

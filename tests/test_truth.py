@@ -48,7 +48,7 @@ def test_a_row_says_where_packets_go_and_how_long_that_takes() -> None:
     assert (row.sites, row.servers, row.as_path) == (("fra",), FRANKFURT, (10, 1, ORIGIN))
     assert row.rtt_ms == pytest.approx(3 + 2 * (5 + 0.05 + 0.05))
     assert row.distance_km == 0
-    assert (row.trouble, row.interception, row.hijacked) == (None, None, False)
+    assert (row.trouble, row.interception, row.hijacked, row.failed) == (None, None, False, False)
 
 
 def test_each_family_has_a_truth_of_its_own() -> None:
@@ -100,6 +100,17 @@ def test_a_hijacked_vantage_point_is_told_apart() -> None:
         (False, ("fra",)),
         (True, ("as20",)),
     ]
+
+
+def test_where_the_servers_failed_packets_go_there_all_the_same() -> None:
+    found = rows(Change(change=ChangeName.FAIL, site="fra"))
+    seen = {number: found[number, ADDRESS, 0] for number in (1, 2, 3)}
+    assert {number: (row.sites, row.servers, row.failed) for number, row in seen.items()} == {
+        1: (("fra",), (), True),
+        2: (("nyc",), ("ns1.nyc.example.net",), False),
+        3: (("fra", "nyc"), ("ns1.nyc.example.net",), True),
+    }
+    assert seen[1].rtt_ms == rows()[1, ADDRESS, 0].rtt_ms
 
 
 def test_replies_come_from_the_servers_that_the_truth_names() -> None:

@@ -147,6 +147,22 @@ def test_a_hijack_by_a_longer_prefix_is_seen_everywhere(before: Run, tmp_path: P
     assert comparison["excluded"]["after: intercepted-foreign-identity"] > 800
 
 
+def test_where_a_site_failed_dns_is_dead_and_nowhere_else(before: Run, tmp_path: Path) -> None:
+    after = fire(tmp_path, "after", '{ change = "fail", site = "fra" }')
+    assert true_sites(after) == true_sites(before)  # the route is as it was
+    rows = map(json.loads, store.truth_file(after.path).read_text().splitlines())
+    clean = {f"atlas:{row['vantage']}": row for row in rows if row["trouble"] is row["interception"] is None}
+    verdicts = dict(after.assignments.select("vantage, verdict").fetchall())
+    failed = {vantage for vantage, row in clean.items() if row["failed"]}
+    assert failed == {vantage for vantage, row in clean.items() if row["sites"] == ["fra"]}
+    assert len(failed) > 50
+    assert {verdicts[vantage] for vantage in failed} == {Verdict.DNS_DEAD}
+    # Of the others one query in a hundred is lost: this campaign asks once.
+    others = Counter(verdicts[vantage] for vantage in clean.keys() - failed)
+    assert set(others) <= {Verdict.OK, Verdict.DNS_DEAD}
+    assert others[Verdict.OK] >= 0.97 * others.total()
+
+
 def test_everything_withdrawn_makes_everything_unreachable(before: Run, tmp_path: Path) -> None:
     codes = [site.code for site in before.header.services[0].sites]
     changes = ", ".join(f'{{ change = "withdraw", site = "{code}" }}' for code in codes)

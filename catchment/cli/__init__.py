@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from catchment.cli import managing, measuring, sandbox, services, stored
+from catchment.cli import here, lab, managing, measuring, sandbox, services, stored
 from catchment.cli.printing import complain
 from catchment.errors import CatchmentError, Interrupted, asked_to_stop
 
@@ -24,10 +24,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(measuring.app)
+app.add_typer(here.app)
 app.add_typer(managing.app)
 app.add_typer(stored.app)
 app.add_typer(services.app, name="services")
 app.add_typer(sandbox.app, name="sandbox")
+app.add_typer(lab.app, name="lab")
 
 
 @app.callback(invoke_without_command=True)

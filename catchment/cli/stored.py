@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,27 +19,34 @@ app = typer.Typer()
 
 @app.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files or folders of RIPE Atlas results.")],
+    given: Annotated[
+        list[Path], typer.Argument(metavar="FILE|RUN…", help="Files or folders of RIPE Atlas results, and stored runs.")
+    ],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the new run: results/CAMPAIGN/RUN.")],
     service: ServiceName = None,
     probes: Annotated[Path | None, typer.Option("--probes", metavar="FILE", help="Probe list: where they are.")] = None,
     start: From = None,
     end: To = None,
+    results: Root = None,
     as_json: Json = False,
 ) -> None:
     """Store results that somebody measured, and work out which site each vantage point reached.
 
     NDJSON or an array; plain, gz, zst or bz2. Without --service the address measured tells a bundled service.
+    Several runs, of this host, of others, of RIPE Atlas, become one; they bring their places and services with them.
 
         catchment import results.json.gz --service k-root --probes probes.json --out results/k-root/2026-11-21
+        catchment import k-root results/here/2026-11-21T190000Z --out results/k-root/all
     """
     from catchment import store, workflow  # noqa: PLC0415
 
     Thread(target=import_module, args=("catchment.terminal",)).start()  # passes while DuckDB reads
     with show_progress() as progress:
-        cut = store.window_between(start, end)
-        done = workflow.import_results(files, out, service=service, probes=probes, cut=cut, progress=progress)
+        cut, root = store.window_between(start, end), store.results_root(results)
+        done = workflow.import_results(
+            given, out, root=root, service=service, probes=probes, cut=cut, progress=progress
+        )
     report(done.warnings)
     print_numbers(workflow.show(store.Run.open(out)), "show_run", as_json=as_json)
 
@@ -104,8 +111,11 @@ def show(
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Group the vantage points.")] = None,
     vantage: Annotated[
-        str | None, typer.Option("--vantage", metavar="ID", help="Explain this vantage point: atlas:6019, or 6019.")
+        str | None, typer.Option("--vantage", metavar="ID", help="Explain it: atlas:6019 (or 6019), lab:7, local:HOST.")
     ] = None,
+    convergence: Annotated[
+        bool, typer.Option("--convergence", help="How did the planned change take hold, query by query?")
+    ] = False,
     sites: Annotated[SiteSet, typer.Option("--sites", help="The nearest of which sites?")] = SiteSet.LISTED,
     af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
@@ -118,12 +128,14 @@ def show(
 
     With --by verdict: who was intercepted, in which networks, and how we know.
     With --vantage: which site that one reached, and why we say so.
+    With --convergence: of a run around a planned change, who went where when, and what was lost.
     Of a run that is not whole: its measurements, and what RIPE Atlas says of each.
 
         catchment show k-root
         catchment show k-root --by country --af 6
         catchment show k-root --by verdict
         catchment show k-root --vantage 6019
+        catchment show route-change --convergence
         catchment show 'k-root[2026-11-21T19:00Z..20:00Z]' --json
     """
     from catchment import store, workflow  # noqa: PLC0415
@@ -134,15 +146,16 @@ def show(
         print_numbers(workflow.show_unfinished(begun, environ=os.environ), "show_unfinished", as_json=as_json)
         return
     found, window = store.find_run(run, root, start, end)
-    af_number = None if af is None else int(af)
-    if vantage is None:
-        numbers = workflow.show(found, window, by=by, site_set=sites, af=af_number, target=target)
-        print_numbers(numbers, "show_run", as_json=as_json)
-        return
-    if by is not None:
-        raise typer.BadParameter("--by groups all vantage points: leave it out where --vantage names one")
-    told = workflow.explain_vantage(found, vantage, window, site_set=sites, af=af_number, target=target)
-    print_numbers(told, "show_vantage_point", as_json=as_json)
+    chosen: dict[str, Any] = {"af": None if af is None else int(af), "target": target}
+    if sum((by is not None, vantage is not None, convergence)) > 1:
+        raise typer.BadParameter("--by, --vantage and --convergence are views of their own: choose one of them")
+    if convergence:
+        print_numbers(workflow.show_convergence(found, window, **chosen), "show_convergence", as_json=as_json)
+    elif vantage is None:
+        print_numbers(workflow.show(found, window, by=by, site_set=sites, **chosen), "show_run", as_json=as_json)
+    else:
+        told = workflow.explain_vantage(found, vantage, window, site_set=sites, **chosen)
+        print_numbers(told, "show_vantage_point", as_json=as_json)
 
 
 @app.command()

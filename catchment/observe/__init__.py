@@ -5,6 +5,6 @@ DNS reply, `dictionaries` does so once for each distinct one, and `observations`
 """
 
 from catchment.observe.observations import Reading, observe, write_nothing
-from catchment.observe.reading import Rejected, ResultFile, sniff
+from catchment.observe.reading import Rejected, ResultFile, is_blank, sniff
 
-__all__ = ["Reading", "Rejected", "ResultFile", "observe", "sniff", "write_nothing"]
+__all__ = ["Reading", "Rejected", "ResultFile", "is_blank", "observe", "sniff", "write_nothing"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
@@ -20,8 +20,13 @@ _PROBE_FAILED = (
 )  # fmt: skip
 
 
-def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile], services: Sequence[Service]) -> None:
-    """Decide once for each distinct reply, destination, error and router.
+def make_dictionaries(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[ResultFile],
+    services: Sequence[Service],
+    own_names: Mapping[int, str],
+) -> None:
+    """Decide once for each distinct reply, destination, error and router; `own_names` are those of vantage points.
 
     The answers become small tables that SQL joins. Their texts are ENUMs, so that sorting and writing the observations
     moves codes of a few bytes instead of texts: twice as fast.
@@ -72,6 +77,7 @@ def make_dictionaries(con: duckdb.DuckDBPyConnection, files: Sequence[ResultFile
     _fill(
         con, "errors", {"error": "VARCHAR", "failure": "VARCHAR", "detail": ""}, (_error_row(text) for text in errors)
     )
+    _fill(con, "own_vantages", {"number": "BIGINT", "name": "VARCHAR"}, own_names.items())
     _fill(con, "hops", {"hop": "VARCHAR", "address": ""}, ((text, canonical_address(text)) for text in hops))
     # A measurement has one target and one query; where a result does not tell them, its siblings do.
     contexts = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,14 +71,15 @@ _OBSERVED = """
         e.detail AS failure_detail, i.flow, h.address AS hop,
         CASE WHEN h.address IS NOT NULL THEN i.hop_rtt_ms END AS hop_rtt_ms,
         CASE WHEN h.address IS NOT NULL THEN i.hop_gap END AS hop_gap,
-        i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record, i.item AS raw_item
+        i.msm_id AS measurement_id, f.name AS raw_file, i.record AS raw_record, i.item AS raw_item{own_name}
     FROM items AS i
     JOIN files AS f ON f.number = i.file
     LEFT JOIN contexts AS c ON c.msm_id = i.msm_id
     LEFT JOIN destinations AS d ON d.destination = i.destination
     LEFT JOIN replies AS r ON r.key = i.key
     LEFT JOIN errors AS e ON e.error = i.error
-    LEFT JOIN hops AS h ON h.hop = i.hop AND i.rtt_ms BETWEEN 0 AND 1e9"""
+    LEFT JOIN hops AS h ON h.hop = i.hop AND i.rtt_ms BETWEEN 0 AND 1e9{own_join}"""
+_ATLAS_NAME = "'atlas:' || prb_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def observe(
     `folder` is for temporary tables; `done` is told of each file read. Rows are in the order of service, target, kind,
     vantage, time and place in the raw files, so the same files give the same bytes.
     """
-    records, rejected, other_types = 0, 0, Counter[str]()
+    records, rejected, other_types, own_names = 0, 0, Counter[str](), dict[int, str]()
     tables: dict[Form, list[Path]] = {}
     with ThreadPoolExecutor(max_workers=1) as beside:  # naming bad records reads the file again, while DuckDB goes on
         naming: list[Future[list[Rejected]]] = []
@@ -120,11 +121,12 @@ def observe(
             records += staged.records
             rejected += len(staged.rejected)
             other_types.update(staged.other_types)
+            own_names.update(staged.own_names)
             for form, table in staged.tables.items():
                 tables.setdefault(form, []).append(table)
             done(file)
         if tables:
-            duplicates, outside = _write(con, files, services, tables, window, to)
+            duplicates, outside = _write(con, files, services, tables, own_names, window, to)
         named = [entry for names in naming for entry in names.result()]
     if not tables:
         raise InvalidFile(_nothing_usable(files, records, named, other_types))
@@ -156,17 +158,24 @@ def _write(
     files: Sequence[ResultFile],
     services: Sequence[Service],
     tables: dict[Form, list[Path]],
+    own_names: Mapping[int, str],
     window: Window,
     to: Path,
 ) -> tuple[int, int]:
     """Write the tier from the staged tables; return how many duplicates and items outside the window are left out."""
     _view_items(con, tables)
     duplicates = _leave_out_duplicates(con)
-    make_dictionaries(con, files, services)
+    make_dictionaries(con, files, services, own_names)
+    if own_names:
+        join = " LEFT JOIN own_vantages AS v ON v.number = i.prb_id"
+        observed = _OBSERVED.format(own_name=", v.name AS own_name", own_join=join)
+    else:
+        observed = _OBSERVED.format(own_name="", own_join="")  # not even a column of NULLs: it would be sorted along
+    vantage = f"coalesce(own_name, {_ATLAS_NAME})" if own_names else _ATLAS_NAME
     con.execute(
         f"""COPY (
             SELECT {selected(OBSERVATIONS)} FROM (
-                SELECT *, 'atlas:' || prb_id AS vantage FROM ({_OBSERVED} WHERE {_inside(window)}
+                SELECT *, {vantage} AS vantage FROM ({observed} WHERE {_inside(window)}
                     ORDER BY service, target, kind, prb_id, measured_at, raw_file, raw_record, raw_item))
         ) TO {quote(to)} (FORMAT parquet, COMPRESSION zstd)"""
     )

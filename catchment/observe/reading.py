@@ -32,6 +32,7 @@ LONGEST_RECORD = 2 << 20
 """Bytes. No result comes near it; longer ones need not be read, but must not stop the others."""
 
 _BLOCK = _BUFFER = 1 << 20
+_BY_SUFFIX: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
 # Whatever a damaged compressed stream raises, in the words of three libraries.
 DAMAGED = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],"]', re.DOTALL)
@@ -84,6 +85,21 @@ def sniff(path: Path, name: str | None = None) -> ResultFile:
             start = block.removeprefix(_BYTE_ORDER_MARK).lstrip()
     layout: Layout = "array" if start.startswith(b"[") else "ndjson"
     return ResultFile(path=path, name=name or path.name, compression=compression, layout=layout, has_mark=has_mark)
+
+
+def is_blank(path: Path) -> bool:
+    """Tell whether a file, compressed as its name says, holds nothing. Raises InvalidFile where it is damaged."""
+    compression = _BY_SUFFIX.get(path.suffix, "none")
+    try:
+        if compression != "none" and path.stat().st_size == 0:
+            raise EOFError("it is empty")  # nothing, compressed, takes some bytes
+        with open_bytes(path, compression) as stream:
+            first = stream.read(1)
+            while stream.read(_BLOCK):
+                pass
+    except DAMAGED as error:
+        raise InvalidFile(f"{path}: damaged ({error})") from error
+    return first == b""
 
 
 def open_bytes(path: Path, compression: Compression) -> io.BufferedIOBase:

@@ -8,13 +8,15 @@ keys renamed at 4460 (addr, name, pf), TXT data as string or list, numbers as st
 from __future__ import annotations
 
 import ipaddress
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import duckdb
 
+from catchment.campaign.own_vantages import FIRST_NUMBER, LONGEST_NAME, is_own_name, vantage_number
 from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote, quote_path
 from catchment.model import Kind
 from catchment.observe.message import KEY_START
@@ -132,12 +134,16 @@ _KIND_OF_RECORD = """CASE WHEN type IS NOT NULL THEN lower(type) WHEN msm_name =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """One file, staged in each form that it needs; `rejected` are the ordinals (from 1) of unusable records."""
+    """One file, staged in each form that it needs; `rejected` are the ordinals (from 1) of unusable records.
+
+    `own_names` are the names of its vantage points that are none of RIPE Atlas, by their number.
+    """
 
     tables: dict[Form, Path]
     records: int
     rejected: tuple[int, ...]
     other_types: dict[str, int]
+    own_names: dict[int, str]
 
 
 def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder: Path) -> Staged:
@@ -167,10 +173,12 @@ def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder
     table = folder / f"{number}-{Form.DNS}.parquet"
     _read(con, file, Form.DNS, table, number)
     counted = con.execute(
-        f"""SELECT kind, {USABLE} AS usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE}))
+        f"""SELECT kind, {USABLE} AS usable, count(*), count(*) FILTER (WHERE kind = 'dns' AND ({_WITHOUT_MESSAGE})),
+            max(prb_id)
         FROM read_parquet({quote_path(table)}) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
-    usable = {kind: count for kind, good, count, _ in counted if good}
+    usable = {kind: count for kind, good, count, *_ in counted if good}
+    has_own = any(good and highest >= FIRST_NUMBER for _, good, _, _, highest in counted)
     tables: dict[Form, Path] = {}
     for kind in (kind for kind in Kind if kind in usable):
         form = Form.DNS_ANSWERS if any(row[3] for row in counted if row[0] == kind) else Form(kind)
@@ -189,7 +197,21 @@ def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder
         records=sum(row[2] for row in counted),
         rejected=tuple(ordinal for (ordinal,) in rejected),
         other_types={kind: count for kind, count in usable.items() if kind not in set(Kind)},
+        own_names=_own_names(con, file) if has_own else {},
     )
+
+
+def _own_names(con: duckdb.DuckDBPyConnection, file: ResultFile) -> dict[int, str]:
+    """Read the names that vantage points of ours give in their results, where the number is that of the name.
+
+    The file is read once more for that, because the staged tables have no room for another column.
+    """
+    with _room_for_reading(con):
+        found = con.execute(
+            f"""SELECT DISTINCT prb_id, vantage FROM {_reader(file, {"prb_id": "BIGINT", "vantage": "VARCHAR"})}
+            WHERE prb_id >= {FIRST_NUMBER} AND length(vantage) <= {LONGEST_NAME} ORDER BY ALL"""
+        ).fetchall()
+    return {number: name for number, name in found if is_own_name(name) and vantage_number(name) == number}
 
 
 def _canonical_target(con: duckdb.DuckDBPyConnection, table: Path) -> str:
@@ -208,17 +230,10 @@ def _canonical_target(con: duckdb.DuckDBPyConnection, table: Path) -> str:
 def _read(
     con: duckdb.DuckDBPyConnection, file: ResultFile, form: Form, table: Path, number: int, target: str = ""
 ) -> None:
-    columns = _EVERY_KIND | _OWN_COLUMNS[form]
-    declared = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
-    lines = file.layout == "ndjson"
-    reader = f"""read_json({quote_path(file.path)}, format = '{"newline_delimited" if lines else "array"}',
-        compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
-        {", ignore_errors = true" if lines else ""})"""
-    source = reader
+    source = _reader(file, _EVERY_KIND | _OWN_COLUMNS[form])
     for step in _STEPS_OF_TRACEROUTE if form is Form.TRACEROUTE else ():
         source = f"(SELECT *, {step.replace('{target}', target)} FROM {source})"
-    con.execute(f"SET memory_limit = '{READING_MEMORY_LIMIT}'")
-    try:
+    with _room_for_reading(con):
         con.execute(
             f"""COPY (
                 SELECT {number} AS file, prb_id, msm_id, timestamp AS measured_at, {_KIND_OF_RECORD} AS kind,
@@ -226,5 +241,20 @@ def _read(
                 FROM {source}
             ) TO {quote(table)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROW_GROUP})"""
         )
+
+
+@contextmanager
+def _room_for_reading(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute(f"SET memory_limit = '{READING_MEMORY_LIMIT}'")
+    try:
+        yield
     finally:
         con.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+
+
+def _reader(file: ResultFile, columns: Mapping[str, str]) -> str:
+    declared = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
+    lines = file.layout == "ndjson"
+    return f"""read_json({quote_path(file.path)}, format = '{"newline_delimited" if lines else "array"}',
+        compression = '{file.compression}', columns = {{{declared}}}, maximum_object_size = {LONGEST_RECORD}
+        {", ignore_errors = true" if lines else ""})"""

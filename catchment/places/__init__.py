@@ -4,11 +4,11 @@ Operators put such codes into the names of servers and routers. `airports` and `
 `towns` tells which spellings are one town.
 """
 
-from catchment.places.airports import iata_place, is_iata_hub, main_airport
+from catchment.places.airports import iata_place, is_iata_hub, main_airport, towns_called
 from catchment.places.towns import Place, town_key
 from catchment.places.unlocode import is_unlocode_hub, unlocode_place
 
-__all__ = ["Place", "iata_place", "is_hub", "main_airport", "town_key", "unlocode_place"]
+__all__ = ["Place", "iata_place", "is_hub", "main_airport", "town_key", "towns_called", "unlocode_place"]
 
 
 def is_hub(code: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from catchment.geo import arc_km
-from catchment.places.towns import Place
+from catchment.places.towns import Place, town_key
 
 _TABLE = Path(__file__).parent / "airports.toml"
 _KIND_OF_AIRFIELD = re.compile(r"( International| Regional| Municipal)? (Airport|Airstrip|Airfield|Air Base|Heliport)$")
@@ -61,9 +61,29 @@ def main_airport(code: str) -> str:
     return _mains().get(code.upper(), code).lower()
 
 
+def towns_called(name: str, country: str | None = None) -> list[Place]:
+    """Return the towns with an airport that have this name, in any spelling that is known, in order of their countries.
+
+    Each is there once: its centre, where a table has that, else its main airport. Airports of one name and country that
+    are farther apart than 150 km are of different towns: these carry their region (`Portland, Maine`), which the name
+    may tell as well.
+    """
+    there = _airports_by_town()
+    keys = {town_key(name, each) for each in ({key[0] for key in there} if country is None else {country.upper()})}
+    found = [place for key in sorted(keys) for place in _apart(there.get(key, ()))]
+    exactly = [place for place in found if place.town.casefold() == name.casefold()]
+    return exactly if "," in name else found
+
+
+@cache
+def iata_hubs() -> frozenset[str]:
+    """Return the IATA codes, in upper case, of the places where operators of anycast services have servers."""
+    return frozenset(str(_table()["hubs"]["codes"]).split())
+
+
 def is_iata_hub(code: str) -> bool:
     """Tell whether operators of anycast services are known to have servers at the place of an IATA code."""
-    return code.upper() in _hubs()
+    return code.upper() in iata_hubs()
 
 
 def _town(airport: Airport) -> str:
@@ -106,13 +126,33 @@ def _namesakes() -> Mapping[tuple[str, str], list[Airport]]:
 
 
 @cache
-def _mains() -> dict[str, str]:
-    return {other: main for main, others in _table()["main"].items() for other in others}
+def _airports_by_town() -> Mapping[tuple[str, str], list[Place]]:
+    towns: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    for code in (*_table()["metropolitan"], *_airports()):
+        place = iata_place(code)
+        if place is not None:
+            towns[town_key(place.town, place.country)].append(place)
+    return towns
+
+
+def _apart(places: Iterable[Place]) -> list[Place]:
+    """Return one of the places for each group of those that are near each other."""
+
+    def importance(place: Place) -> tuple[bool, bool, bool, str]:
+        code = place.code
+        return code.upper() not in _table()["metropolitan"], main_airport(code) != code, not is_iata_hub(code), code
+
+    chosen: list[Place] = []
+    for place in sorted(places, key=importance):
+        here = (place.latitude, place.longitude)
+        if all(arc_km(*here, other.latitude, other.longitude) > _ANOTHER_TOWN_KM for other in chosen):
+            chosen.append(place)
+    return sorted(chosen, key=lambda one: one.town)
 
 
 @cache
-def _hubs() -> frozenset[str]:
-    return frozenset(str(_table()["hubs"]["codes"]).split())
+def _mains() -> dict[str, str]:
+    return {other: main for main, others in _table()["main"].items() for other in others}
 
 
 @cache

@@ -69,7 +69,7 @@ def resolve_names(
     are those that are not public, about which nobody is asked. Of several names the first in the alphabet counts.
     `progress` is told how many are done. Raises PlatformFailed where this host has no resolver.
     """
-    resolver = _resolver(nameservers, port, timeout_s)
+    resolver = make_resolver(nameservers, port, timeout_s)
     asked = list(dict.fromkeys(address for address in addresses if is_public(address)))
     names: dict[str, str | None] = {}
     pool = ThreadPoolExecutor(max_workers=max(1, at_once))
@@ -85,7 +85,8 @@ def resolve_names(
     return {address: names[address] for address in asked if address in names}
 
 
-def _resolver(nameservers: Sequence[str] | None, port: int, timeout_s: float) -> dns.resolver.Resolver:
+def make_resolver(nameservers: Sequence[str] | None, port: int, timeout_s: float) -> dns.resolver.Resolver:
+    """Return what asks resolvers (None: this host's own). Raises PlatformFailed where this host has none."""
     try:
         resolver = dns.resolver.Resolver(configure=nameservers is None)
     except dns.resolver.NoResolverConfiguration as error:

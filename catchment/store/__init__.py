@@ -2,7 +2,8 @@
 
     results/<campaign>/<run>/
       campaign.json       what was measured: services, targets, the plan, resolved and frozen
-      measurements.json   of a run measured here: what the platform accepted, written before waiting
+      measurements.json   of a run measured here: what the platform accepted, written before waiting; of several runs
+                          merged into one: all of theirs
       sandbox.ndjson      of a run on the sandbox: what it accepted, so that it can go on
       topology.toml       of one on a topology file: a copy of it
       raw/                tier 0, byte for byte as it came
@@ -17,8 +18,8 @@ An import is built in a hidden folder beside its place and renamed when it is wh
 place from the start.
 """
 
-from catchment.store.headers import Header, read_header, sync, write_header
-from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, write_hop_names
+from catchment.store.headers import AND, HEADER, Header, read_header, sync, write_header
+from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, unite_hop_names, write_hop_names
 from catchment.store.measurements import Accepted, Measurement, Stage, read_accepted, write_accepted
 from catchment.store.names import (
     find_begun,
@@ -33,6 +34,7 @@ from catchment.store.names import (
     unfinished_runs,
     window_between,
 )
+from catchment.store.raw import ResultWriter
 from catchment.store.runs import (
     ASSIGNMENTS,
     EVIDENCE,
@@ -61,14 +63,17 @@ from catchment.store.runs import (
 )
 
 __all__ = [
+    "AND",
     "ASSIGNMENTS",
     "EVIDENCE",
+    "HEADER",
     "OBSERVATIONS",
     "VANTAGE_POINTS",
     "Accepted",
     "Header",
     "HopNames",
     "Measurement",
+    "ResultWriter",
     "Run",
     "Stage",
     "begin_run",
@@ -102,6 +107,7 @@ __all__ = [
     "topology_file",
     "truth_file",
     "unfinished_runs",
+    "unite_hop_names",
     "ways_on",
     "window_between",
     "write_accepted",

@@ -14,13 +14,17 @@ from catchment.model import Service, Target, Window
 
 FORMAT = 1
 HEADER = "campaign.json"
+AND = "+"
+"""Stands between the platforms of a merged run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a run set out to measure, resolved and frozen: the content of campaign.json.
 
-    `plan` is the campaign of a run that was measured here; an import has none.
+    `plan` is the campaign of a run that was measured here; an import has none. Of several runs merged into one,
+    `platform` names all of theirs (atlas+local), and `change` is the change of routes that all of them were planned
+    around, until the routes had settled.
     """
 
     campaign: str
@@ -31,6 +35,20 @@ class Header:
     targets: tuple[Target, ...]
     cut: Window = field(default=Window())
     plan: Campaign | None = None
+    change: Window | None = None
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Return where the results come from: one platform, or several in a merged run."""
+        return tuple(self.platform.split(AND))
+
+    def moving(self) -> Window | None:
+        """Return the span of time in which routes move for a planned change; None where none was planned."""
+        schedule = None if self.plan is None else self.plan.schedule
+        if schedule is None or schedule.change_at is None:
+            return self.change
+        at = schedule.change_at.timestamp()
+        return Window(start=at, end=at + schedule.settle_s)
 
 
 def read_header(path: Path) -> Header:
@@ -53,6 +71,7 @@ def read_header(path: Path) -> Header:
             targets=tuple(Target(**target) for target in table["targets"]),
             cut=Window(**table["cut"]),
             plan=campaign_from(table["plan"], file, is_frozen=True) if "plan" in table else None,
+            change=Window(**table["change"]) if "change" in table else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRun(f"{file}: damaged ({error}): import or measure the run anew") from error
@@ -72,6 +91,8 @@ def write_header(path: Path, header: Header) -> None:
     }
     if header.plan is not None:
         table["plan"] = campaign_table(header.plan)
+    if header.change is not None:
+        table["change"] = asdict(header.change)
     write_json(path / HEADER, table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,15 +32,9 @@ def load_hop_names(run: Path) -> HopNames:
 
     Nothing where there is no file. Raises InvalidRun where it cannot be opened.
     """
-    try:
-        lines = (run / FILE).read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return HopNames()
-    except OSError as error:
-        raise InvalidRun(f"{run / FILE}: {error.strerror}: make it readable, or remove it") from error
     names: dict[str, str | None] = {}
     damaged = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(run), start=1):
         if not line.strip():
             continue
         try:
@@ -69,6 +63,34 @@ def write_hop_names(run: Path, names: Mapping[str, str | None], *, resolved_at: 
         stream.write(lines.encode("ascii"))
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def unite_hop_names(runs: Iterable[Path], to: Path) -> None:
+    """Write what is stored of the routers of several runs as the names of the run `to`, the oldest first.
+
+    So of several lines on one address that counts which was asked for last. Raises InvalidRun.
+    """
+    lines = {line for run in runs for line in _lines(run) if _is_ours(line)}
+    if lines:
+        ordered = sorted(lines, key=lambda line: (str(json.loads(line).get("resolved_at")), line))
+        (to / FILE).write_bytes(b"".join(line + b"\n" for line in ordered))
+
+
+def _lines(run: Path) -> list[bytes]:
+    try:
+        return (run / FILE).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InvalidRun(f"{run / FILE}: {error.strerror}: make it readable, or remove it") from error
+
+
+def _is_ours(line: bytes) -> bool:
+    try:
+        _read(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(line: bytes) -> tuple[str, str | None]:

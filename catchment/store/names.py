@@ -123,13 +123,12 @@ def split_window(name: str) -> tuple[str, Window]:
 
 
 def _around_change(run: Run, side: str) -> Window:
-    schedule = None if run.header.plan is None else run.header.plan.schedule
-    if schedule is None or schedule.change_at is None:
+    moving = run.header.moving()
+    if moving is None:
         raise UnknownName(
             f"{run.path}: its campaign has no `schedule.change_at`: write [{side}] as a window of time, [FROM..TO]"
         )
-    change = schedule.change_at.timestamp()
-    return Window(end=change) if side == "before" else Window(start=change + schedule.settle_s)
+    return Window(end=moving.start) if side == "before" else Window(start=moving.end)
 
 
 def window_between(start: str | None, end: str | None) -> Window:

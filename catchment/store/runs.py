@@ -102,10 +102,13 @@ def is_collected(path: Path, accepted: Accepted | None) -> bool:
 
 
 def check_collected(path: Path) -> None:
-    """Raise InvalidRun where a run was measured here and not all of its results were fetched."""
-    accepted = read_accepted(path)
-    if read_header(path).plan is not None and not is_collected(path, accepted):
-        raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
+    """Raise InvalidRun where not all results of a run are there: of a measured one they may still come."""
+    accepted, plan = read_accepted(path), read_header(path).plan
+    if is_collected(path, accepted) or (plan is None and accepted is None):
+        return
+    if plan is None:
+        raise InvalidRun(f"{path}: some of its results are gone from {raw_folder(path)}: merge the runs anew")
+    raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
 
 
 def ways_on(path: Path, accepted: Accepted | None) -> str:

@@ -1,15 +1,23 @@
-"""Two runs: who moved."""
+"""Two runs: who moved, who lost the service or was caught, and whose way is longer."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, clip, harmless, ms, percent, table, target_title
+from catchment.terminal.cells import add_row, clip, harmless, many, ms, percent, table, target_title
 
-_LONGEST = 500  # of a summary, in which sites may have names of any length
+_LONGEST = 1000  # of a summary, in which sites may have names of any length
+_QUOTED = 60
+_MOST_NETWORKS = 10
+_MOST_NAMED = 5
+_MOST_PATHS = 3
+_MOST_HOPS = 5  # of either path; `--json` has more
+_ALARM = "bold red"
 
 
 def show_comparison(numbers: Numbers) -> RenderableType:
@@ -23,6 +31,7 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
         if target["moves"]:
             parts.append(_moves_table(target))
+        parts += _caught(target["caught"])
         if not target["paired"]:
             parts += _excluded(target)
             continue
@@ -37,8 +46,95 @@ def show_comparison(numbers: Numbers) -> RenderableType:
                 f"{ms(unmoved['before'])} → {ms(unmoved['after'])} ms."
             )
         )
+        parts += _delays(target)
+        if target["paths"] is not None:
+            parts += _paths(target["paths"])
         parts += _excluded(target)
     return Group(*parts)
+
+
+def _caught(caught: Numbers) -> Iterator[Text]:
+    """Yield who it is that answers now, and whom."""
+    if not caught["vantage_points"]:
+        return
+    names = [f"“{clip(one['text'], _QUOTED)}” {one['vantage_points']:,}" for one in caught["identities"]]
+    networks = _counted({f"AS{key}" if key.isdecimal() else key: count for key, count in caught["asns"].items()})
+    who = [clip(one["vantage"], _QUOTED) for one in caught["listed"]]
+    more = caught["vantage_points"] - min(len(who), _MOST_NETWORKS)
+    yield Text(
+        f"Answered by somebody else now: {_first(names, _MOST_NAMED)}. By country: "
+        f"{_first(_counted(caught['countries']), _MOST_NETWORKS)}; by AS: "
+        f"{_first(networks, _MOST_NETWORKS)}. "
+        f"{', '.join(who[:_MOST_NETWORKS])}{f' and {more:,} more' if more > 0 else ''}.",
+        style=_ALARM,
+    )
+
+
+def _delays(target: Numbers) -> Iterator[Text]:
+    """Yield who takes longer to the same site, and who takes less."""
+    for change in ("slower", "faster"):
+        found = target[change]
+        if found["vantage_points"]:
+            listed = [
+                f"{clip(one['vantage'], _QUOTED)} ({clip(one['site'], _QUOTED)}) {_rise(one)}"
+                for one in found["listed"]
+            ]
+            yield Text(
+                f"{change.capitalize()} at the same site: {found['vantage_points']:,} of {found['of']:,}, median "
+                f"{_rise(found)} ms: {_first(listed, _MOST_NAMED)}."
+            )
+
+
+def _paths(paths: Numbers) -> Iterator[RenderableType]:
+    """Yield how many paths to the same site are others, and where the first of them part."""
+    compared = many(paths["compared"], "vantage point")
+    joined, left = (_first(_counted(paths[f"countries_{key}"]), _MOST_NETWORKS) for key in ("joined", "left"))
+    through = f" Now through {joined};" if paths["countries_joined"] else ""
+    through += f" no more through {left}." if paths["countries_left"] else ""
+    yield Text(
+        f"Paths of {compared} that stayed: {paths['changed']:,} changed, {paths['longer']:,} longer."
+        + (f"{through.rstrip(';.')}." if through else "")
+    )
+    if not paths["listed"]:
+        return
+    rows = table("Vantage point", "Site", ">RTT before", ">after ms", "Path was", "is now")
+    for one in paths["listed"][:_MOST_PATHS]:
+        was, now = _parting(one["before"], one["after"])
+        rtts = ms(one["rtt_ms_before"]), ms(one["rtt_ms_after"])
+        add_row(rows, clip(one["vantage"], _QUOTED), clip(one["site"], _QUOTED), *rtts, _way(was), _way(now))
+    yield rows
+
+
+def _parting(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:
+    """Leave out the hops that two paths begin with alike, but for their times."""
+    same = 0
+    for one, other in zip(before, after, strict=False):
+        if _router(one) != _router(other):
+            break
+        same += 1
+    return before[same:], after[same:]
+
+
+def _router(hop: str) -> str:
+    return hop.removesuffix(" ms").rpartition(" ")[0] or hop
+
+
+def _way(hops: list[str]) -> Text:
+    shown = [clip(hop, _QUOTED) for hop in hops[:_MOST_HOPS]]
+    more = [f"… {len(hops) - _MOST_HOPS} more"] if len(hops) > _MOST_HOPS else []
+    return Text("\n".join([*shown, *more]) or "–")
+
+
+def _counted(counts: dict[str, int]) -> list[str]:
+    return [f"{clip(key, _QUOTED)} {count:,}" for key, count in counts.items()]
+
+
+def _first(texts: list[str], most: int) -> str:
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
+
+
+def _rise(one: Numbers) -> str:
+    return f"{ms(one['rtt_ms_before'])} → {ms(one['rtt_ms_after'])}"
 
 
 def _excluded(target: Numbers) -> list[Text]:

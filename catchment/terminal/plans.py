@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from catchment.campaign.own_checks import SENT_BY_THIS_HOST
 from catchment.metrics import Numbers
 from catchment.terminal.cells import add_row, harmless, many, table
 
 
 def show_plan(plan: Numbers) -> RenderableType:
     """Lay out what a campaign will ask for and cost, and which limits it keeps."""
-    asked = table("Measurement", "Target", ">Vantage points", ">Results", ">Credits")
+    is_ours = plan["platform"] in SENT_BY_THIS_HOST
+    counted = {"Vantage points": "probes", "Results": "results"} | ({} if is_ours else {"Credits": "credits"})
+    asked = table("Measurement", "Target", *(f">{heading}" for heading in counted))
     for name, parts in _alike(plan["measurements"]):
         one = parts[0]
         most = "at most " if one["at_most"] else ""
-        numbers = [_sum(parts, key) for key in ("probes", "results", "credits")]
+        numbers = [_sum(parts, key) for key in counted.values()]
         add_row(asked, name, one["target"] or "", *(most + _count(number) for number in numbers))
     limits = table("Limit", ">Of this campaign", ">Allowed", "")
     for limit in plan["limits"]:

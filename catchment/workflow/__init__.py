@@ -15,62 +15,87 @@ from catchment.workflow.importing import Imported, derive, import_results
 from catchment.workflow.showing import compare_runs, list_runs, show
 
 if TYPE_CHECKING:
+    from catchment.workflow.changing import change_lab
+    from catchment.workflow.converging import show_convergence
     from catchment.workflow.demonstrating import demo_steps
     from catchment.workflow.explaining import explain_vantage
+    from catchment.workflow.here import look_from_here
+    from catchment.workflow.keeping import command_within, end_lab, list_labs, look_at_lab, raise_lab
     from catchment.workflow.managing import check_stopped, read_account, stop_run
     from catchment.workflow.measuring import resume_run, run_campaign
     from catchment.workflow.naming_hops import derive_with_names
     from catchment.workflow.planning import check_plan, plan_campaign
     from catchment.workflow.simulating import list_faults, save_topology, serve_sandbox
     from catchment.workflow.standing import show_unfinished, what_next
+    from catchment.workflow.stories import run_story, tell_story
     from catchment.workflow.updating import restore_bundled, update_service
 
 __all__ = [
     "Imported",
+    "change_lab",
     "check_plan",
     "check_stopped",
+    "command_within",
     "compare_runs",
     "demo_steps",
     "derive",
     "derive_with_names",
     "describe_service",
     "draw_map",
+    "end_lab",
     "explain_vantage",
     "identify_strings",
     "import_results",
     "list_faults",
+    "list_labs",
     "list_runs",
     "list_services",
+    "look_at_lab",
+    "look_from_here",
     "plan_campaign",
+    "raise_lab",
     "read_account",
     "restore_bundled",
     "resume_run",
     "run_campaign",
+    "run_story",
     "save_topology",
     "serve_sandbox",
     "show",
+    "show_convergence",
     "show_unfinished",
     "stop_run",
+    "tell_story",
     "update_service",
     "what_next",
 ]
 
 _LATER = {
+    "change_lab": "changing",
     "check_plan": "planning",
     "check_stopped": "managing",
+    "command_within": "keeping",
     "demo_steps": "demonstrating",
-    "explain_vantage": "explaining",
     "derive_with_names": "naming_hops",
+    "end_lab": "keeping",
+    "explain_vantage": "explaining",
     "list_faults": "simulating",
+    "list_labs": "keeping",
+    "look_at_lab": "keeping",
+    "look_from_here": "here",
     "plan_campaign": "planning",
+    "raise_lab": "keeping",
     "read_account": "managing",
     "restore_bundled": "updating",
     "resume_run": "measuring",
     "run_campaign": "measuring",
+    "run_story": "stories",
     "save_topology": "simulating",
     "serve_sandbox": "simulating",
+    "show_convergence": "converging",
     "show_unfinished": "standing",
     "stop_run": "managing",
+    "tell_story": "stories",
     "update_service": "updating",
     "what_next": "standing",
 }

@@ -67,7 +67,7 @@ def whom_asked(folder: Path) -> Asked:
 def _folder(text: str, platform: PlatformName, root: Path) -> Path:
     name = re.sub(r"\[[^\[\]]*\]$", "", text)  # whom a run asked, it asked in each of its windows
     folder = store.find_folder(name, root)
-    simulated = store.read_header(folder).platform == PlatformName.SANDBOX
+    simulated = PlatformName.SANDBOX in store.read_header(folder).platforms
     if simulated != (platform is PlatformName.SANDBOX):
         where = "the sandbox" if simulated else "the real Internet"
         raise InvalidRun(

@@ -1,40 +1,39 @@
-"""Import and derive: from raw files to a whole run."""
+"""Import and derive: from raw files, and from other runs, to a whole run."""
 
 from __future__ import annotations
 
 import datetime
-import gzip
 import shlex
 import shutil
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 import catchment
 from catchment import store
-from catchment.assign import Asked, assign
-from catchment.engine import parts, quote, quote_path
+from catchment.assign import assign
+from catchment.campaign import PlatformName
+from catchment.engine import parts, quote
 from catchment.errors import InvalidFile, InvalidRun, UnknownName
 from catchment.importers import Probes, find_files, read_probes, sniff_files, write_vantage_points
 from catchment.metrics import measure
 from catchment.model import Service, Target, Window
-from catchment.observe import Reading, Rejected, ResultFile, observe, sniff, write_nothing
-from catchment.services import find_service, usable_services
-from catchment.workflow.loading import bounded, view_tables, workbench
+from catchment.observe import Reading, Rejected, ResultFile, is_blank, observe, sniff, write_nothing
+from catchment.services import find_service
+from catchment.workflow.leftovers import count_input, say_left_out, say_placeless
+from catchment.workflow.loading import bounded, intersection, view_tables, workbench
+from catchment.workflow.merging import find_given, merge, say_moved
+from catchment.workflow.settling import candidates, settle_targets
 
 Progress = Callable[[str, float], None]
 Say = Callable[[str], None]
 """Told in a few words what is being done now, and how much of the whole is done, from 0 to 1."""
 
-_MENTIONED = 3
-_MOST_TYPES = 10
-_BLOCK = 1 << 20
+_FETCHED_FROM_ELSEWHERE = (PlatformName.ATLAS, PlatformName.SANDBOX)
 _READ = 0.8  # reading takes most of the time
 
 
@@ -48,26 +47,29 @@ class Imported:
     warnings: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """What a run holds besides results: who was asked about which target, and the names of routers."""
-
-    asked: Sequence[Asked] = ()
-    hop_names: Sequence[tuple[str, str]] = ()
-
-
 def import_results(
     given: Sequence[Path],
     out: Path,
     *,
+    root: Path | None = None,
     service: str | None = None,
     probes: Path | None = None,
     cut: Window = Window(),
     progress: Progress = lambda *_: None,
 ) -> Imported:
-    """Import files of results as a new run at `out`. Raises CatchmentError, and then leaves nothing behind."""
-    named = find_files(given)
-    services = [find_service(service)] if service is not None else []
+    """Import files of results and whole runs as one new run at `out`; below `root` are runs that are given by name.
+
+    What the runs know besides goes into the new one: where vantage points were, whom they asked, the names of routers.
+    Raises CatchmentError, and then leaves nothing behind.
+    """
+    folders, paths = find_given(given, root)
+    other = None if service is None else find_service(service)
+    merged = merge(folders, out, other)
+    along = find_files(paths, merged.files)
+    named = [*((path, name) for name, (path, _) in merged.files.items()), *along]
+    silent = {
+        name for name, (path, run) in merged.files.items() if _is_silent(path, run.path, run.header, run.accepted)
+    }
     if probes is not None:
         sniff(probes)  # a name that leads nowhere is told at once; the rest is read while DuckDB reads the results
     with store.new_run(out) as folder, ThreadPoolExecutor(max_workers=1) as beside:
@@ -79,25 +81,35 @@ def import_results(
         beside.submit(import_module, "pyproj")  # 0.2 s with NumPy
         header = store.Header(
             campaign=out.absolute().parent.name,
-            platform="import",
+            platform=merged.platform(with_files=bool(along)),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             catchment=catchment.__version__,
-            services=tuple(services),
-            targets=(),
-            cut=cut,
+            services=merged.services,
+            targets=merged.targets,
+            cut=intersection(merged.cut, cut),
+            change=merged.change,
         )
         with workbench() as (con, temporary):
-            candidates, remarks = _candidates(header)
-            reading, unusable = _observe(con, temporary, named, folder, header, candidates, progress)
+            services, remarks = candidates(header)
+            speaking = [(path, name) for path, name in named if name not in silent]
+            header, reading, unusable = _read(
+                con, temporary, speaking, folder, header, merged.accepted, services, progress
+            )
             observations = store.part_of(folder, store.OBSERVATIONS)
-            header = _settle_targets(con, observations, header, candidates)
+            header = settle_targets(con, observations, header, services, other)
             listed = listing.result()
-            lacking = write_vantage_points(con, listed, observations, store.part_of(folder, store.VANTAGE_POINTS))
+            points = store.part_of(folder, store.VANTAGE_POINTS)
+            lacking = write_vantage_points(con, listed, observations, points, merged.points)
+            remarks = (*remarks, *merged.warnings, *say_moved(con, merged))
             store.write_header(folder, header)
+            store.unite_hop_names((run.path for run in merged.runs), folder)
+            if merged.accepted is not None:
+                store.write_accepted(folder, merged.accepted)
             for copy in copies:
                 copy.result()
-            _judge(con, folder, folder / store.VANTAGE_POINTS, header, reading, unusable, progress)
-    warnings = (*remarks, *_warnings(reading, unusable, header, listed, lacking))
+            _judge(con, folder, folder, header, reading, unusable, progress)
+    warnings = (*remarks, *say_left_out(reading, unusable, header))
+    warnings += tuple(say_placeless(listed, lacking, is_merged=bool(merged.runs)))
     return Imported(run=out, reading=reading, targets=header.targets, warnings=warnings)
 
 
@@ -119,26 +131,23 @@ def derive(path: Path, *, service: str | None = None, progress: Progress = lambd
 def rebuild(path: Path, header: store.Header, progress: Progress, *, settle: bool = False) -> Imported:
     """Rebuild every table of a run whose lock is held; if asked to settle, its targets follow from its services."""
     accepted = store.read_accepted(path)
-    raw, unusable = store.raw_folder(path), list[Rejected]()
-    if accepted is None:
+    raw = store.raw_folder(path)
+    if header.plan is None or accepted is None:
         files = sorted(raw.iterdir())
     else:
-        files = [file for file in (raw / name for name in store.result_files(accepted)) if _holds_something(file)]
-    candidates, about_services = _candidates(header)
+        files = [raw / name for name in dict.fromkeys(store.result_files(accepted))]
+    files = [file for file in files if not _is_silent(file, path, header, accepted)]
+    services, about_services = candidates(header)
     with workbench() as (con, temporary), store.new_tiers(path) as folder:
-        if accepted is not None and not files:
-            header = replace(header, cut=accepted.window())  # nobody reported: that is a result too
-            reading = write_nothing(con, store.part_of(folder, store.OBSERVATIONS))
-        else:
-            reading, unusable = _observe(con, temporary, find_files(files), folder, header, candidates, progress)
+        named = find_files(files)
+        header, reading, unusable = _read(con, temporary, named, folder, header, accepted, services, progress)
         if settle:
-            header = _settle_targets(con, store.part_of(folder, store.OBSERVATIONS), header, candidates)
-        asked = () if accepted is None else tuple(accepted.asked())
-        beside = Beside(asked=asked, hop_names=store.read_hop_names(path))
-        _judge(con, folder, path / store.VANTAGE_POINTS, header, reading, unusable, progress, beside)
+            observations = store.part_of(folder, store.OBSERVATIONS)
+            header = settle_targets(con, observations, replace(header, targets=()), services)
+        _judge(con, folder, path, header, reading, unusable, progress)
         store.write_header(folder, header)
     remarks = () if accepted is None else accepted.remarks
-    warnings = (*about_services, *remarks, *_warnings(reading, unusable, header, None, 0))
+    warnings = (*about_services, *remarks, *say_left_out(reading, unusable, header))
     return Imported(run=path, reading=reading, targets=header.targets, warnings=warnings)
 
 
@@ -147,29 +156,41 @@ def part_of_progress(progress: Progress, first: float, last: float) -> Progress:
     return lambda text, done: progress(text, first + (last - first) * done)
 
 
-def _holds_something(file: Path) -> bool:
-    """Tell whether a file of a measured run holds a result: a measurement that nobody answers has none.
+def _is_silent(file: Path, run: Path, header: store.Header, accepted: store.Accepted | None) -> bool:
+    """Tell whether a file of a run is of a measurement in which nobody reported; what was imported holds something.
 
     Raises InvalidRun where it is damaged: results would be missing, and nobody would know.
     """
+    if accepted is None or file.name not in store.result_files(accepted):
+        return False
     try:
-        if file.stat().st_size == 0:  # nothing, compressed, takes 20 bytes
-            raise EOFError("it is empty")
-        with gzip.open(file) as stream:
-            first = stream.read(1)
-            while stream.read(_BLOCK):
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        run = shlex.quote(str(file.parent.parent))
-        raise InvalidRun(
-            f"{file}: damaged ({error}): remove it, and `catchment resume {run}` fetches it again"
-        ) from error
-    return first != b""
+        return is_blank(file)
+    except InvalidFile as error:
+        if header.plan is None:
+            do = "import the run anew"
+        elif header.plan.platform in _FETCHED_FROM_ELSEWHERE:
+            do = f"remove it, and `catchment resume {shlex.quote(str(run))}` fetches it again"
+        else:
+            do = "measure the run anew"
+        raise InvalidRun(f"{error}: {do}") from error
 
 
-def _candidates(header: store.Header) -> tuple[Sequence[Service], Sequence[str]]:
-    """Return the services of which the addresses can be, with warnings: all that have a name, where none was named."""
-    return (header.services, ()) if header.services else usable_services()
+def _read(
+    con: duckdb.DuckDBPyConnection,
+    temporary: Path,
+    named: Sequence[tuple[Path, str]],
+    folder: Path,
+    header: store.Header,
+    accepted: store.Accepted | None,
+    services: Sequence[Service],
+    progress: Progress,
+) -> tuple[store.Header, Reading, list[Rejected]]:
+    """Write the observations; return the header too, whose window is the time measured in where nobody reported."""
+    if accepted is not None and not named:
+        nothing = write_nothing(con, store.part_of(folder, store.OBSERVATIONS))
+        return replace(header, cut=accepted.window()), nothing, []  # that is a result too
+    reading, unusable = _observe(con, temporary, named, folder, header, services, progress)
+    return header, reading, unusable
 
 
 def _observe(
@@ -196,100 +217,25 @@ def _observe(
     return observe(con, files, services, to, temporary, window=header.cut, done=done), unusable
 
 
-def _settle_targets(
-    con: duckdb.DuckDBPyConnection, observations: Path, header: store.Header, candidates: Sequence[Service]
-) -> store.Header:
-    """Name the targets that were measured: the addresses of the services, or any, where no identity needs a service."""
-    found = con.execute(
-        f"""SELECT service, target, count(*), count(*) FILTER (WHERE identity IS NOT NULL)
-        FROM read_parquet({quote_path(observations)}) WHERE target IS NOT NULL GROUP BY ALL ORDER BY 3 DESC, 2"""
-    ).fetchall()
-    ours = sorted((service, address) for service, address, _, _ in found if service is not None)
-    if ours:
-        names = {name for name, _ in ours}
-        services = tuple(sorted((known for known in candidates if known.name in names), key=lambda known: known.name))
-        targets = tuple(Target(service=service, address=address) for service, address in ours)
-        return replace(header, services=services, targets=targets)
-    if not found:
-        raise InvalidFile("no result lies in the window, or none tells its target: widen --from and --to")
-    most = ", ".join(f"{address} ({count} results)" for _, address, count, _ in found[:_MENTIONED])
-    if header.services:
-        name = header.services[0].name
-        raise InvalidFile(
-            f"no result is toward an address of '{name}', but toward {most}: add it to a copy of the service"
-        )
-    if any(identities for _, _, _, identities in found):
-        raise InvalidFile(
-            f"no service that has a name has the address measured, {most}: describe yours with --service FILE.toml"
-        )
-    return replace(
-        header, targets=tuple(sorted((Target(service=None, address=row[1]) for row in found), key=lambda t: t.address))
-    )
-
-
 def _judge(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
-    vantage_points: Path,
+    run: Path,
     header: store.Header,
     reading: Reading,
     unusable: list[Rejected],
     progress: Progress,
-    beside: Beside = Beside(),
 ) -> None:
-    """Write the tiers above the observations that lie in `folder`."""
+    """Write the tiers above the observations that lie in `folder`, with what the run holds besides results."""
     progress("judging which site each vantage point reaches", _READ)
-    view_tables(con, parts(folder / store.OBSERVATIONS), vantage_points)
+    view_tables(con, parts(folder / store.OBSERVATIONS), run / store.VANTAGE_POINTS)
     window = bounded(con, header.cut)
-    services = assign(con, header.services, header.targets, [window], asked=beside.asked, hop_names=beside.hop_names)
+    accepted, hop_names = store.read_accepted(run), store.read_hop_names(run)
+    asked = () if accepted is None else tuple(accepted.asked())
+    services = assign(con, header.services, header.targets, [window], asked=asked, hop_names=hop_names)
     for tier in (store.ASSIGNMENTS, store.EVIDENCE):
         con.execute(f"COPY {tier} TO {quote(store.part_of(folder, tier))} (FORMAT parquet, COMPRESSION zstd)")
     progress("counting", 0.95)
     numbers = measure(con, services, header.targets, window)
     store.write_rejected(folder, [asdict(entry) for entry in (*unusable, *reading.named)])
-    store.write_metrics(folder, {**numbers, "input": _input(reading, unusable)})
-
-
-def _input(reading: Reading, unusable: list[Rejected]) -> dict[str, Any]:
-    return {
-        "records": reading.records,
-        "rejected": reading.rejected,
-        "unusable_files": len(unusable),
-        "duplicates": reading.duplicates,
-        "other_types": reading.other_types,
-        "outside_window": reading.outside_window,
-        "off_target": reading.off_target,
-        "observations": reading.observations,
-    }
-
-
-def _warnings(
-    reading: Reading, unusable: list[Rejected], header: store.Header, listed: Probes | None, lacking: int
-) -> Iterator[str]:
-    """Say what was left out, and where to look."""
-    for entry in unusable[:_MENTIONED]:
-        yield f"{entry.file}: set aside: {entry.reason}"
-    if reading.rejected:
-        first = reading.named[0]
-        yield (
-            f"{reading.rejected} of {reading.records} records are unusable and counted apart, the first in {first.file}"
-            f" record {first.record}: {first.reason}; rejected.ndjson in the run names them"
-        )
-    if reading.duplicates:
-        yield f"{reading.duplicates} results were there twice; one of each counts"
-    if reading.off_target and header.services:
-        names = ", ".join(service.name for service in header.services)
-        yield f"{reading.off_target} results are toward addresses that are not of {names}; they count nowhere"
-    if reading.outside_window:
-        yield f"{reading.outside_window} results lie outside the window"
-    kinds = list(reading.other_types.items())
-    for kind, count in kinds[:_MOST_TYPES]:
-        yield f"{count} results of type {kind} are kept, but nothing is made of them"
-    if more := kinds[_MOST_TYPES:]:
-        yield f"{sum(count for _, count in more)} results of {len(more)} more types are kept likewise"
-    if listed is not None and not listed.rows:
-        yield "without --probes the vantage points have no place: no distances, no map"
-    elif lacking:
-        yield f"{lacking} vantage points are not in the probe list: they have no place, so no distance"
-    if listed is not None and listed.unusable:
-        yield f"{listed.unusable} entries of the probe list have no id"
+    store.write_metrics(folder, {**numbers, "input": count_input(reading, unusable)})

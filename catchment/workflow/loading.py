@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def load_run(
     """
     _check_version(con, run)
     view_tables(con, parts(run.path / store.OBSERVATIONS), run.path / store.VANTAGE_POINTS)
-    inside = bounded(con, _intersection(window, run.header.cut))
+    inside = bounded(con, intersection(window, run.header.cut))
     asked = () if run.accepted is None else tuple(run.accepted.asked())
     named = store.read_hop_names(run.path)
     seen = assign(con, services, run.header.targets, [inside], site_set=site_set, asked=asked, hop_names=named)
@@ -65,10 +65,12 @@ def load_both(
     before: Side,
     after: Side,
     services: Sequence[Service],
+    keep: Callable[[duckdb.DuckDBPyConnection, str], None] = lambda *_: None,
 ) -> list[Service]:
     """Make `assignments_before` and `assignments_after`, and `vantage_points` with the later place of each.
 
-    Return the services with the sites of open lists that were seen on either side.
+    `keep` is called when a side (`before`, `after`) is judged, to keep what else is needed of it. Return the services
+    with the sites of open lists that were seen on either side.
     """
     seen: dict[tuple[str, str], Site] = {}
     for (run, window), side in ((before, "before"), (after, "after")):
@@ -76,6 +78,7 @@ def load_both(
         seen |= {(service.name, site.code): site for service in judged for site in service.sites}
         con.execute(f"CREATE OR REPLACE TEMP TABLE assignments_{side} AS SELECT * FROM assignments")
         con.execute(f"CREATE OR REPLACE TEMP TABLE vantage_points_{side} AS SELECT * FROM vantage_points")
+        keep(con, side)
     con.execute(
         """CREATE OR REPLACE TEMP VIEW vantage_points AS SELECT * FROM vantage_points_after
         UNION ALL SELECT * FROM vantage_points_before ANTI JOIN vantage_points_after USING (vantage)"""
@@ -136,7 +139,8 @@ def label_of(side: Side) -> str:
     return name_of(side).replace(str(run.path), f"{place.parent.name} {place.name}", 1)
 
 
-def _intersection(left: Window, right: Window) -> Window:
+def intersection(left: Window, right: Window) -> Window:
+    """Return what two windows share."""
     starts = [start for start in (left.start, right.start) if start is not None]
     ends = [end for end in (left.end, right.end) if end is not None]
     return Window(start=max(starts, default=None), end=min(ends, default=None))

@@ -3,7 +3,7 @@
 A run goes through stages that its folder tells: begun (campaign.json), scheduling (a tag is stored, then measurements
 are asked for), scheduled (what was accepted is stored), collected (all results are in raw/), derived (it is whole), and
 where routes were traced, named (the last routers were asked about). Whatever stops it, `resume` goes on from the stage
-that it finds.
+that it finds. What this host measures itself, `probing` and `labs` bring to where it is collected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import catchment
 from catchment import store
-from catchment.campaign import Campaign
+from catchment.campaign import Campaign, PlatformName
 from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
 from catchment.metrics import iso_time
 from catchment.model import Window
@@ -70,8 +70,8 @@ def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
         cut=reused_window(campaign, start) if campaign.reuse else Window(),
         plan=campaign,
     )
-    topology = None if campaign.sandbox.topology is None else Path(campaign.sandbox.topology)
-    made = store.begin_run(path, header, topology)
+    simulated = campaign.lab.topology if campaign.platform is PlatformName.LAB else campaign.sandbox.topology
+    made = store.begin_run(path, header, None if simulated is None else Path(simulated))
     with store.locked(path), _kept_if_accepted(path, made):
         return _go_on(
             path,
@@ -111,11 +111,8 @@ def _go_on(path: Path, header: Header, means: Means) -> Imported:
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
     accepted = store.read_accepted(path)
     if not store.is_collected(path, accepted):
-        plan = header.plan
-        is_asking = accepted is None or accepted.stage is Stage.SCHEDULING
-        with reach(path, header, means, is_read_only=not is_asking) as platform:
-            accepted = ask(path, header, plan, platform, means.part(0, _SCHEDULED), means.say)
-            accepted = _collect(path, header, plan, platform, accepted, means.part(_SCHEDULED, _COLLECTED), means.say)
+        accepted = _MEASURE.get(header.plan.platform, _measure_at_atlas)(path, header, means)
+        header = store.read_header(path)  # a lab's says when its routes changed
     if not is_naming_due(header, accepted):
         return rebuild(path, header, means.part(_COLLECTED, 1))
     done = rebuild(path, header, means.part(_COLLECTED, _DERIVED))
@@ -125,6 +122,32 @@ def _go_on(path: Path, header: Header, means: Means) -> Imported:
     if accepted is not None:
         store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
     return done
+
+
+def _measure_at_atlas(path: Path, header: Header, means: Means) -> Accepted:
+    """Ask RIPE Atlas or a sandbox for what the campaign wants, and fetch what came of it."""
+    plan, accepted = header.plan, store.read_accepted(path)
+    assert plan is not None  # noqa: S101  (as above)
+    is_asking = accepted is None or accepted.stage is Stage.SCHEDULING
+    with reach(path, header, means, is_read_only=not is_asking) as platform:
+        accepted = ask(path, header, plan, platform, means.part(0, _SCHEDULED), means.say)
+        return _collect(path, header, plan, platform, accepted, means.part(_SCHEDULED, _COLLECTED), means.say)
+
+
+def _measure_here(path: Path, header: Header, means: Means) -> Accepted:
+    from catchment.workflow.probing import measure_here  # noqa: PLC0415  (RIPE Atlas needs no sockets)
+
+    return measure_here(path, header, replace(means, progress=means.part(0, _COLLECTED)))
+
+
+def _measure_in_lab(path: Path, header: Header, means: Means) -> Accepted:
+    from catchment.workflow.labs import run_lab  # noqa: PLC0415  (as above)
+
+    return run_lab(path, header, replace(means, progress=means.part(0, _COLLECTED)))
+
+
+_MEASURE = {PlatformName.LOCAL: _measure_here, PlatformName.LAB: _measure_in_lab}
+"""What brings a run to where all of its results are there; of other platforms RIPE Atlas's own way does."""
 
 
 def _collect(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, VantagePoints, load_campaign
+from catchment.campaign.own_checks import SENT_BY_THIS_HOST
 from catchment.errors import InvalidFile, UnknownName
 from catchment.metrics import Numbers, iso_time
 from catchment.model import Service, Target, Window
@@ -22,6 +23,14 @@ from catchment.platforms.atlas.selecting import Probe, asked, is_named, pick
 from catchment.platforms.connecting import simulate
 from catchment.services import find_service
 from catchment.workflow.earlier import resolve
+from catchment.workflow.estimating import (
+    advise_own,
+    check_own,
+    estimate_lab,
+    estimate_local,
+    lab_vantage_points,
+    words_of,
+)
 
 _REUSED_S = 900
 _NOT_EVERYWHERE = 6  # the address family that does not work at every vantage point
@@ -36,7 +45,9 @@ def plan_campaign(file: Path, root: Path | None = None, *, now: float | None = N
     """
     campaign, services, targets = load_plan(file, store.results_root(root))
     now = time.time() if now is None else now
-    _check_times(campaign, file, now)
+    check_times(campaign, file, now)
+    if campaign.platform in SENT_BY_THIS_HOST:
+        return _own_plan(campaign, targets, now)
     probes, is_exact = _probes(campaign, services, targets, now)
     # Who is asked over IPv4 may have no IPv6, if the campaign does not say that they all have.
     is_open = not is_exact and not (campaign.vantage_points and campaign.vantage_points.every_family)
@@ -64,6 +75,27 @@ def plan_campaign(file: Path, root: Path | None = None, *, now: float | None = N
         "exact": is_exact,
         "schedule": {} if campaign.reuse else _schedule(campaign, now),
         **stated,
+    }
+
+
+def _own_plan(campaign: Campaign, targets: Sequence[Target], now: float) -> Numbers:
+    """Return what a campaign comes to whose packets this host sends."""
+    is_lab = campaign.platform is PlatformName.LAB
+    estimate = (
+        estimate_lab(campaign, targets, lab_vantage_points(campaign, targets))
+        if is_lab
+        else estimate_local(campaign, targets, now)
+    )
+    return {
+        "campaign": campaign.name,
+        "platform": campaign.platform.value,
+        "exact": True,
+        "schedule": {} if is_lab else _schedule(campaign, now),
+        **asdict(estimate),
+        "results_per_day": estimate.results_per_day,
+        "limits": [{**asdict(limit), "advice": advise_own(limit)} for limit in estimate.limits],
+        "measurements": [{"id": None, "at_most": False, **asdict(one)} for one in estimate.measurements],
+        "summary": words_of(estimate, campaign.platform),
     }
 
 
@@ -96,8 +128,11 @@ def reused_window(campaign: Campaign, now: float) -> Window:
 
 def check_plan(stated: Numbers) -> None:
     """Raise InvalidFile where a plan, as it was stated, exceeds a limit or the campaign's own budget."""
-    limits = ({name: value for name, value in limit.items() if name != "advice"} for limit in stated["limits"])
-    check_limits([Limit(**limit) for limit in limits])
+    told = ({name: value for name, value in limit.items() if name != "advice"} for limit in stated["limits"])
+    limits = [Limit(**limit) for limit in told]
+    if stated["platform"] in SENT_BY_THIS_HOST:
+        check_own(limits)
+    check_limits(limits)
 
 
 def estimate_plan(campaign: Campaign, targets: Sequence[Target], probes: int | Mapping[int, int], now: float) -> Plan:
@@ -154,11 +189,13 @@ def _probes(
     return dict.fromkeys(families, most), False
 
 
-def _check_times(campaign: Campaign, file: Path, now: float) -> None:
+def check_times(campaign: Campaign, file: object, now: float) -> None:
+    """Raise InvalidFile, which names the file, where the time of a campaign has come already, or is too short."""
     schedule = campaign.schedule
     if campaign.reuse:
         return
-    start, _ = times(schedule, now + START_AFTER_S)
+    earliest = _earliest(campaign, now)
+    start, _ = times(schedule, earliest)
     if schedule.change_at is not None and start < now:
         raise InvalidFile(
             f"{file}: key 'schedule.change_at': to measure {schedule.before_s} s before {schedule.change_at} it is too "
@@ -166,15 +203,20 @@ def _check_times(campaign: Campaign, file: Path, now: float) -> None:
         )
     if schedule.start is not None and start < now:
         raise InvalidFile(f"{file}: key 'schedule.start': {schedule.start} is past: choose a time to come")
-    if rounds(schedule, now + START_AFTER_S) == 0:
+    if rounds(schedule, earliest) == 0:
         raise InvalidFile(
             f"{file}: key 'schedule.stop': there is no time for one whole round of {schedule.interval_s} s: end later"
         )
 
 
+def _earliest(campaign: Campaign, now: float) -> float:
+    """Return when a campaign can begin: RIPE Atlas has to tell its probes first."""
+    return now if campaign.platform in SENT_BY_THIS_HOST else now + START_AFTER_S
+
+
 def _schedule(campaign: Campaign, now: float) -> Numbers:
     schedule = campaign.schedule
-    start, stop = times(schedule, now + START_AFTER_S)
+    start, stop = times(schedule, _earliest(campaign, now))
     is_told = schedule.start is not None or schedule.change_at is not None
     changed = schedule.change_at
     return {

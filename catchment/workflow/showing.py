@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from catchment import store
 from catchment.campaign import digest
 from catchment.errors import InvalidRun, UnknownName, hint
 from catchment.metrics import Numbers, iso_time, measure
-from catchment.model import Grouping, Level, SiteSet, Window
+from catchment.model import Grouping, Level, Service, SiteSet, Window
 from catchment.workflow.loading import Side, chosen_targets, load_both, load_run, name_of, workbench
+from catchment.workflow.rereading import read_records
 
 
 def show(
@@ -101,8 +104,8 @@ def compare_runs(
     chosen = chosen_targets([target_after for _, target_after in pairs], af, target)
     pairs = [pair for pair in pairs if pair[1] in chosen]
     with workbench() as (con, _):
-        seen = load_both(con, before, after, versions)
-        found = comparing.compare(con, pairs, seen, by=by, level=level)
+        seen = load_both(con, before, after, versions, comparing.keep_side)
+        found = comparing.compare(con, pairs, seen, by=by, level=level, tracing=_tracing(before, after, versions))
     return {
         "before": name_of(before),
         "after": name_of(after),
@@ -114,6 +117,18 @@ def compare_runs(
         ),
         **found,
     }
+
+
+def _tracing(before: Side, after: Side, services: Sequence[Service]) -> comparing.Tracing:
+    """Return how the traceroutes of two runs are read again, and what is known of the names of their routers."""
+    runs = {"before": before[0], "after": after[0]}
+
+    @cache
+    def names() -> dict[str, str]:
+        told = {entry.address: entry.name for service in services for entry in service.hop_names}
+        return dict(pair for run in runs.values() for pair in store.read_hop_names(run.path)) | told
+
+    return comparing.Tracing(read=lambda side, wanted: read_records(runs[side], wanted), names=names)
 
 
 def list_runs(root: Path, campaign: str | None = None) -> Numbers:

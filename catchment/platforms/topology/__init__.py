@@ -1,7 +1,7 @@
 """An Internet as data: networks at places, links, anycast services, vantage points. Sandbox and lab read the same one.
 
 `elements` are the parts, `files` reads and writes them as TOML, `world` generates the default one, `hosting` puts an
-anycast service into it.
+anycast service into it; `epochs` says what then happens to its services, `fibre` how long the cables are.
 """
 
 from catchment.platforms.topology.elements import Topology

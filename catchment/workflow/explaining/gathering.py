@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +13,7 @@ import duckdb
 from catchment import store
 from catchment.assign import RULES
 from catchment.assign.distances import sites_in_use
-from catchment.errors import UnknownName, hint
+from catchment.errors import UnknownName
 from catchment.geo import distance_km
 from catchment.metrics import CONSTANTS, Numbers, iso_time, rounded
 from catchment.model import Outcome, Service, SiteSet, Target, Window
@@ -21,6 +22,7 @@ from catchment.workflow.explaining.verdicts import explain
 from catchment.workflow.loading import chosen_targets, load_run, workbench
 
 _EXAMPLES = 3
+_FIRST_MEANT = ("atlas:", "lab:")
 # Every observation, with what it was judged to say. Reads the views `inside` and `judged`, which assigning leaves.
 _OBSERVATIONS = """
     SELECT o.* EXCLUDE (window_start, window_end), j.outcome, j.site, j.rule, j.witnesses, j.promised,
@@ -86,7 +88,10 @@ def explain_vantage(
 
 
 def _find_vantage(con: duckdb.DuckDBPyConnection, given: str) -> str:
-    """Return the id that was meant. Raises UnknownName where there is none, or more than one."""
+    """Return the id that was meant: a number alone is one of RIPE Atlas, or else of a lab.
+
+    Raises UnknownName where there is none, or more than one.
+    """
     known = [
         name
         for (name,) in con.execute(
@@ -94,15 +99,28 @@ def _find_vantage(con: duckdb.DuckDBPyConnection, given: str) -> str:
             ORDER BY length(vantage), vantage"""
         ).fetchall()
     ]
-    found = [name for name in known if name == given] or [name for name in known if name.partition(":")[2] == given]
+    for name in (given, *(platform + given for platform in _FIRST_MEANT)):
+        if name in known:
+            return name
+    found = [name for name in known if name.partition(":")[2] == given]
     if len(found) == 1:
         return str(found[0])
     if found:
         raise UnknownName(f"'{given}' may be {' or '.join(found)}: give the whole id")
-    # What stands before the colon is the same for most of them: it would make all look alike.
-    numbers = [name.partition(":")[2] for name in known]
-    near = hint(given.rpartition(":")[2], numbers, f"the first are {', '.join(known[:_EXAMPLES])}")
-    raise UnknownName(f"'{given}' is none of the run's {len(known):,} vantage points: {near}")
+    raise UnknownName(f"'{given}' is none of the run's {len(known):,} vantage points: {_near(given, known)}")
+
+
+def _near(given: str, known: Sequence[str]) -> str:
+    """Say which ids come near. What stands before the colon is shared by many: it would make all look alike."""
+    platform, colon, number = given.rpartition(":")
+    of_number: dict[str, list[str]] = {}
+    for name in sorted(known, key=lambda name: not name.startswith(f"{platform}{colon}")):
+        of_number.setdefault(name.partition(":")[2], []).append(name)
+    near = [name for one in difflib.get_close_matches(number, of_number, n=_EXAMPLES) for name in of_number[one]]
+    if not near:
+        return f"the first are {', '.join(known[:_EXAMPLES])}"
+    quoted = [f"'{name}'" for name in near[:_EXAMPLES]]
+    return f"did you mean {' or '.join(quoted)}?"
 
 
 def _place(con: duckdb.DuckDBPyConnection, vantage: str) -> Numbers:

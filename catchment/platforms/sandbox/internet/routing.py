@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from catchment.errors import InvalidFile
 from catchment.model import AddressFamily
-from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
 from catchment.platforms.topology.elements import Link, Relation, TieBreak, Topology, Upstream
+from catchment.platforms.topology.fibre import Ground, one_way_ms
 
 FORWARDING_MS = 0.05
 """What one router adds to the way of a packet, one way."""
@@ -106,7 +106,7 @@ class Routes:
     def _walk(self, asn: int, place: str) -> Path | None:
         hops, delays_ms, as_path, now_ms = [(asn, place)], [0.0], [asn], 0.0
         while True:
-            exits = next((doors[asn] for doors in self.doors if asn in doors), None)
+            exits = self._exits(asn)
             if exits is None:
                 return None
             door = _nearest_exit(self.ground, exits, place)
@@ -128,6 +128,15 @@ class Routes:
             asn, place = door.far, door.far_place
             hops.append((asn, place))
             delays_ms.append(now_ms)
+
+    def _exits(self, asn: int) -> tuple[_Exit, ...] | None:
+        """Return the doors of a network for the longest prefix that it knows.
+
+        Who hijacks the service has a server of its own, and sends nothing on to another, whatever that one announces.
+        """
+        known = [doors[asn] for doors in self.doors if asn in doors]
+        own = [exits for exits in known if exits[0].far == asn]
+        return next(iter(own or known), None)
 
 
 def routes(

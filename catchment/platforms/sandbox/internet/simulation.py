@@ -10,13 +10,13 @@ import ipaddress
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from catchment.campaign import Change
 from catchment.geo import arc_km
 from catchment.model import AddressFamily
 from catchment.platforms.sandbox.internet.addresses import Routers
-from catchment.platforms.sandbox.internet.announcing import Epoch, epochs, family_of
-from catchment.platforms.sandbox.internet.fibre import Ground, one_way_ms
+from catchment.platforms.sandbox.internet.announcing import announcements, choose_culprit
 from catchment.platforms.sandbox.internet.replies import Hop, Lost, Reply
 from catchment.platforms.sandbox.internet.routing import Path, Routes, routes
 from catchment.platforms.topology.elements import (
@@ -28,6 +28,8 @@ from catchment.platforms.topology.elements import (
     Trouble,
     VantagePoint,
 )
+from catchment.platforms.topology.epochs import Epoch, epochs, family_of
+from catchment.platforms.topology.fibre import Ground, one_way_ms
 
 _LOSS = 0.01  # of single packets, for everybody
 _SILENT_ROUTERS = 0.08
@@ -71,7 +73,8 @@ class Internet:
     ) -> None:
         self.topology = topology
         self.seed = seed
-        self.epochs = epochs(topology, changes, seed=seed, measured=measured)
+        choose = partial(choose_culprit, topology, seed=seed)
+        self.epochs = epochs(topology, changes, seed=seed, measured=measured, choose=choose)
         self._services = {
             ipaddress.ip_address(address): service for service in topology.services for address in service.addresses
         }
@@ -111,7 +114,7 @@ class Internet:
             reply = replace(reply, authoritative=False)
         else:
             way = None if epoch is None else self.way(vantage, epoch, family_of(address), second=second)
-            if epoch is None or way is None:
+            if epoch is None or way is None or way.site.code in epoch.failed:
                 return Lost(reason="timeout")
             rtt_ms = way.round_trip_ms + draw.uniform(0.1, 0.5) + jitter_ms
             server = _draw(self.seed, vantage.id, address, "server", turn).choice(way.site.identities)
@@ -203,7 +206,7 @@ class Internet:
     def _routes_of(self, epoch: Epoch, af: AddressFamily) -> Routes:
         key = (epoch.service.name, epoch.after_s, af)
         if key not in self._routes:
-            self._routes[key] = routes(self.topology, epoch.announcements, epoch.leakers, af=af)
+            self._routes[key] = routes(self.topology, announcements(epoch), epoch.leakers, af=af)
         return self._routes[key]
 
     def _intercepted(

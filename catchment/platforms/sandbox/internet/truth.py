@@ -11,9 +11,9 @@ import numpy as np
 
 from catchment.geo import distance_km
 from catchment.model import AddressFamily
-from catchment.platforms.sandbox.internet.announcing import Epoch, family_of
 from catchment.platforms.sandbox.internet.simulation import Internet, Way
 from catchment.platforms.topology.elements import Interception, Trouble, VantagePoint
+from catchment.platforms.topology.epochs import Epoch, family_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,9 @@ class Truth:
     """What is true of one vantage point and address from `after_s` until `until_s` (left out; None: for ever).
 
     `sites` are those that its packets reach (of a flapping one: both, its usual one first; none: nobody has a route),
-    `servers` the identities that may answer there. AS path, round trip (without jitter; `last_mile_ms` is part of it)
-    and distance (geodesic, from where it really is, at `latitude` and `longitude`) are those of the first site.
+    `servers` the identities that may answer there; `failed` says that at one of the sites none does. AS path, round
+    trip (without jitter; `last_mile_ms` is part of it) and distance (geodesic, from where it really is, at `latitude`
+    and `longitude`) are those of the first site.
     """
 
     vantage: int
@@ -33,6 +34,7 @@ class Truth:
     sites: tuple[str, ...]
     servers: tuple[str, ...]
     hijacked: bool
+    failed: bool
     as_path: tuple[int, ...]
     rtt_ms: float | None
     last_mile_ms: float
@@ -77,6 +79,7 @@ def _ways(internet: Internet, vantage: VantagePoint, epoch: Epoch, af: AddressFa
 def _row(
     internet: Internet, vantage: VantagePoint, epoch: Epoch, address: str, ways: list[Way], distance: float | None
 ) -> Truth:
+    alive = [way.site for way in ways if way.site.code not in epoch.failed]
     return Truth(
         vantage=vantage.id,
         service=epoch.service.name,
@@ -84,8 +87,9 @@ def _row(
         after_s=epoch.after_s,
         until_s=epoch.until_s,
         sites=tuple(dict.fromkeys(way.site.code for way in ways)),
-        servers=tuple(dict.fromkeys(identity for way in ways for identity in way.site.identities)),
+        servers=tuple(dict.fromkeys(identity for site in alive for identity in site.identities)),
         hijacked=any(epoch.is_hijacked(way.site.code) for way in ways),
+        failed=len(alive) < len(ways),
         as_path=ways[0].path.as_path if ways else (),
         rtt_ms=round(ways[0].round_trip_ms, 6) if ways else None,
         last_mile_ms=vantage.last_mile_ms,

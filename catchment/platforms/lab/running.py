@@ -1,0 +1,234 @@
+"""A lab that runs: built from a blueprint, and brought to what another one says. Nobody but its supervisor has one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from typing import Any
+
+from catchment.errors import PlatformFailed
+from catchment.platforms.lab import bird_control, namespaces
+from catchment.platforms.lab.blueprint import Blueprint, Node
+from catchment.platforms.lab.conversation import line
+from catchment.platforms.lab.daemons import Daemon, Program, start_bird, start_nsd, wait_ready
+
+_TOLD_TIMEOUT_S = 10.0
+_MOST_NAMED = 3
+_MOST_OFFERED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What a wire is like now: the delay of one way, the share of packets that are lost, whether none passes."""
+
+    delay_ms: float
+    loss: float = 0.0
+    is_cut: bool = False
+
+
+class RunningLab:
+    """The namespaces, the forwarder and the programs of a lab."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        """Build it. Raises PlatformFailed."""
+        self.blueprint = blueprint
+        self._namespaces = namespaces.Namespaces()
+        self._wire_numbers = {wire.name: at for at, wire in enumerate(blueprint.wires)}
+        self._conditions = {wire.name: Condition(delay_ms=wire.delay_ms) for wire in blueprint.wires}
+        self._daemons: dict[tuple[str, Program], Daemon] = {}
+        self._forwarder, self._cables = _start_forwarder()
+        self._namespaces.build(blueprint)
+        for name in self._conditions:
+            self._tell(name)
+        for node in blueprint.nodes.values():
+            if node.bird is not None:
+                self._run(start_bird(self._namespaces, node.name, node.bird))
+            if node.nsd is not None:
+                self._run(start_nsd(self._namespaces, node.name, node.nsd))
+        wait_ready(self._daemons.values())
+
+    def broken(self) -> str | None:
+        """Return what ended that the lab cannot do without; None while all is well."""
+        return None if self._forwarder.poll() is None else "its forwarder ended"
+
+    def take_note(self) -> None:
+        """Take note of programs that ended."""
+        for daemon in self._daemons.values():
+            daemon.process.poll()
+
+    def require(self, node: str) -> None:
+        """Raise PlatformFailed unless there is a node of the name."""
+        if node not in self.blueprint.nodes:
+            raise PlatformFailed(f"the lab has no node '{node}': name one of {_some(self.blueprint.nodes)}")
+
+    def status(self) -> dict[str, Any]:
+        """Return what is there: the nodes and their roles, the wires as they are, and the programs that `died`."""
+        return {
+            "nodes": {name: node.role.value for name, node in self.blueprint.nodes.items()},
+            "wires": {name: asdict(condition) for name, condition in self._conditions.items()},
+            "died": sorted(daemon.name for daemon in self._daemons.values() if daemon.process.poll() is not None),
+        }
+
+    def bird(self, node: str, command: str) -> str:
+        """Return what a node's BIRD says to a command. Raises PlatformFailed."""
+        daemon = self._daemons.get((node, Program.BIRD))
+        if daemon is None:
+            raise PlatformFailed(f"no BIRD runs at '{node}': name one of {_some(self._with_bird())}")
+        if "\n" in command:
+            raise PlatformFailed("a command of BIRD is one line: give them one by one")
+        return _asked(daemon, command)
+
+    def sessions(self) -> dict[str, Any]:
+        """Return how BGP stands in all of the lab: sessions established, those that are not, changes of routes."""
+        established, pending, changes = 0, [], 0
+        for node in self._with_bird():
+            found = bird_control.sessions(_asked(self._daemons[node, Program.BIRD], "show protocols all"))
+            established += found.established
+            pending += [f"{node}: {each}" for each in found.pending]
+            changes += found.changes
+        return {"established": established, "pending": pending, "changes": changes}
+
+    def change_wire(self, name: str, **changed: Any) -> None:
+        """Change what a wire is like, from the next packet on. Raises PlatformFailed."""
+        if name not in self._conditions:
+            raise PlatformFailed(f"the lab has no wire '{name}': name one of {_some(self._conditions)}")
+        self._conditions[name] = replace(self._conditions[name], **changed)
+        self._tell(name)
+
+    def apply(self, new: Blueprint) -> float:
+        """Bring the lab to what another blueprint says; return the time (since 1970) just before the first step.
+
+        Before that, new configurations are looked through, and servers are started at addresses that nobody can reach
+        yet. Then come addresses, wires and servers, then the routes, and then what is taken away. Raises
+        PlatformFailed, where a configuration is wrong or a node or wire is new: then nothing has changed.
+        """
+        _check_same(self.blueprint, new)
+        pairs = [(self.blueprint.nodes[name], node) for name, node in new.nodes.items()]
+        self._check_configs(new.nodes)
+        self._start_servers(node for was, node in pairs if set(node.addresses) - set(was.addresses))
+        began = time.time()
+        for was, node in pairs:
+            addresses = [address for address in node.addresses if address not in was.addresses]
+            routes = [route for route in node.routes if route not in was.routes]
+            self._namespaces.change(node.name, namespaces.added(addresses, routes))
+        for wire in new.wires:
+            if wire.delay_ms != self._conditions[wire.name].delay_ms:
+                self.change_wire(wire.name, delay_ms=wire.delay_ms)
+        self._start_servers(new.nodes.values())
+        self._route(new.nodes)
+        for node in new.nodes.values():
+            if node.nsd is None:
+                self._stop(node.name, Program.NSD)
+        for was, node in pairs:
+            addresses = [address for address in was.addresses if address not in node.addresses]
+            kept = {route.prefix for route in node.routes}
+            routes = [route for route in was.routes if route.prefix not in kept]
+            self._namespaces.change(node.name, namespaces.removed(addresses, routes))
+        self.blueprint = new
+        return began
+
+    def _check_configs(self, nodes: Mapping[str, Node]) -> None:
+        """Have every BIRD that gets a new configuration look through it."""
+        for daemon, config in self._to_configure(nodes):
+            daemon.new_config.write_text(config, encoding="utf-8")
+            try:
+                bird_control.check(daemon.control, daemon.new_config)
+            except PlatformFailed as error:
+                raise PlatformFailed(f"{daemon.name}: {error}") from error
+
+    def _route(self, nodes: Mapping[str, Node]) -> None:
+        """Bring every BIRD to what it is to do."""
+        for daemon, config in self._to_configure(nodes):
+            os.replace(daemon.new_config, daemon.config)
+            bird_control.configure(daemon.control)
+            self._daemons[daemon.node, Program.BIRD] = replace(daemon, given=config)
+        wanted = {name: node.bird for name, node in nodes.items() if node.bird is not None}
+        missing = [name for name in wanted if not self._is_alive(name, Program.BIRD)]
+        wait_ready([self._run(start_bird(self._namespaces, name, wanted[name])) for name in missing])
+        for name in nodes.keys() - wanted.keys():
+            self._stop(name, Program.BIRD)
+
+    def _to_configure(self, nodes: Mapping[str, Node]) -> list[tuple[Daemon, str]]:
+        """Return the BIRDs that run and are to have another configuration, each with that."""
+        alive = [self._daemons[name, Program.BIRD] for name in nodes if self._is_alive(name, Program.BIRD)]
+        pairs = [(daemon, nodes[daemon.node].bird) for daemon in alive]
+        return [(daemon, config) for daemon, config in pairs if config is not None and config != daemon.given]
+
+    def _start_servers(self, nodes: Iterable[Node]) -> None:
+        """Start the NSDs that are to run at some nodes, and do not, or have other files."""
+        started = []
+        for node in nodes:
+            is_alive = self._is_alive(node.name, Program.NSD)
+            if node.nsd is None or (is_alive and self._daemons[node.name, Program.NSD].given == node.nsd):
+                continue
+            self._stop(node.name, Program.NSD)
+            started.append(self._run(start_nsd(self._namespaces, node.name, node.nsd)))
+        try:
+            wait_ready(started)
+        except PlatformFailed:
+            for daemon in started:
+                self._stop(daemon.node, Program.NSD)
+            raise
+
+    def _run(self, daemon: Daemon) -> Daemon:
+        self._daemons[daemon.node, daemon.program] = daemon
+        return daemon
+
+    def _stop(self, node: str, program: Program) -> None:
+        daemon = self._daemons.pop((node, program), None)
+        if daemon is not None:
+            daemon.stop()
+
+    def _is_alive(self, node: str, program: Program) -> bool:
+        return (node, program) in self._daemons and self._daemons[node, program].process.poll() is None
+
+    def _with_bird(self) -> list[str]:
+        return [node for node, program in self._daemons if program is Program.BIRD]
+
+    def _tell(self, name: str) -> None:
+        """Tell the forwarder what a wire is like, and wait until it knows."""
+        ends = namespaces.ends(self._wire_numbers[name])
+        try:
+            self._cables.sendall(line({"ends": ends, **asdict(self._conditions[name])}))
+            if self._cables.recv(len(line({}))):
+                return
+        except OSError:
+            pass
+        raise PlatformFailed("the lab's forwarder does not answer: end the lab, and start it anew")
+
+
+def _start_forwarder() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(_TOLD_TIMEOUT_S)
+    with theirs:
+        argv = [sys.executable, "-P", "-m", "catchment.platforms.lab.forwarder"]
+        return subprocess.Popen(argv, stdin=theirs.fileno()), ours  # noqa: S603
+
+
+def _asked(daemon: Daemon, command: str) -> str:
+    try:
+        return bird_control.ask(daemon.control, command)
+    except OSError as error:
+        raise PlatformFailed(
+            f"{daemon.name} does not answer: apply the blueprint again, that starts it anew"
+        ) from error
+
+
+def _some(names: Collection[str]) -> str:
+    first = ", ".join(islice(names, _MOST_OFFERED))
+    return first if len(names) <= _MOST_OFFERED else f"{first} …"
+
+
+def _check_same(old: Blueprint, new: Blueprint) -> None:
+    """Raise PlatformFailed where a blueprint has other nodes or wires: those would have to be built."""
+    was, wires = (tuple(replace(wire, delay_ms=0.0) for wire in each.wires) for each in (old, new))
+    if old.nodes.keys() != new.nodes.keys() or was != wires:
+        differing = sorted(old.nodes.keys() ^ new.nodes.keys())
+        what = f"nodes ({', '.join(differing[:_MOST_NAMED])})" if differing else "wires"
+        raise PlatformFailed(f"a lab that runs cannot get or lose {what}: end it, and start it with them")

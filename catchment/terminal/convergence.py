@@ -1,0 +1,76 @@
+"""How a change took hold: who answered whom before, on the way, and at last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from catchment.metrics import Numbers
+from catchment.terminal.cells import Name, add_row, clip, harmless, table, target_title
+
+_LONGEST = 500  # of a summary, in which identities may have any length
+_QUOTED = 40
+_MOST_LISTED = 25
+_MOST_STEPS = 4
+_NOTHING = "–"
+_UNAFFECTED = "unaffected"
+
+
+def show_convergence(numbers: Numbers) -> RenderableType:
+    """Lay out for each target what became of the vantage points around the change; who noticed nothing is counted."""
+    parts: list[RenderableType] = [
+        Text(f"{harmless(numbers['run'])}  change at {harmless(numbers['change_at'])}", style="bold")
+    ]
+    for target in numbers["targets"]:
+        parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
+        touched = [one for one in target["vantage_points"] if one["fate"] != _UNAFFECTED or one["lost"]]
+        touched.sort(key=lambda one: (-one["lost"], -(one["converged_after_s"] or 0)))
+        if touched:
+            parts.append(_table(touched[:_MOST_LISTED]))
+        if len(touched) > _MOST_LISTED:
+            parts.append(Text(f"… {len(touched) - _MOST_LISTED:,} more: --json lists them all", style="dim"))
+        if touched and target["resolution_s"]:
+            parts.append(
+                Text(
+                    "Seconds from the change to when the query was sent; no more exact than the spacing of the "
+                    f"queries, {_time(target['resolution_s'])} s.",
+                    style="dim",
+                )
+            )
+    return Group(*parts)
+
+
+def _table(listed: Sequence[Numbers]) -> Table:
+    rows = table("Vantage point", "Fate", "Before", "On the way", "At last", ">Settled s", ">Lost", ">of", ">Gap s")
+    for one in listed:
+        steps = [f"{_who(step)} {_time(step['first_s'])}–{_time(step['last_s'])}" for step in one["on_the_way"]]
+        more = f", {len(steps) - _MOST_STEPS} more" if len(steps) > _MOST_STEPS else ""
+        gap = _time(one["loss_window_s"])
+        add_row(
+            rows,
+            clip(one["vantage"], _QUOTED),
+            Name(one["fate"]),
+            _all(one["before"]),
+            (", ".join(steps[:_MOST_STEPS]) + more) or _NOTHING,
+            _all(one["after"]),
+            _time(one["converged_after_s"]),
+            str(one["lost"]),
+            str(one["queries"]),
+            f"≥ {gap}" if one["loss_window_open"] else gap,
+        )
+    return rows
+
+
+def _all(said: Sequence[Numbers]) -> str:
+    return " + ".join(_who(one) for one in said[:_MOST_STEPS]) or _NOTHING
+
+
+def _who(said: Numbers) -> str:
+    return f"“{clip(said['text'], _QUOTED)}”" if said["site"] is None else clip(said["site"], _QUOTED)
+
+
+def _time(time_s: float | None) -> str:
+    return _NOTHING if time_s is None else f"{time_s:.3f}" if time_s < 100 else f"{time_s:,.0f}"

@@ -1,0 +1,168 @@
+"""Change a lab that is up: by BIRD's tables who is led elsewhere, and if asked for, a stream of queries amid it."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import catchment
+from catchment import store
+from catchment.campaign import Campaign, CampaignTarget, Change, PlatformName, Query, Schedule
+from catchment.campaign import Lab as LabPlan
+from catchment.errors import InvalidFile
+from catchment.metrics import Numbers, iso_time
+from catchment.model import Address, Kind, Service, Site, Target
+from catchment.platforms.lab.client import Lab
+from catchment.platforms.lab.wiring import blueprint
+from catchment.platforms.topology import Topology
+from catchment.platforms.topology.elements import AnycastService
+from catchment.platforms.topology.epochs import Epoch, family_of
+from catchment.store import Header, ResultWriter, Stage
+from catchment.workflow.converging import show_convergence
+from catchment.workflow.importing import Progress, rebuild
+from catchment.workflow.keeping import Standing, epochs_after, find_lab_alone, routes_now, write_changes
+from catchment.workflow.labs import write_points
+from catchment.workflow.streaming import Step, make_bench
+from catchment.workflow.words import in_words
+
+_BEFORE_S = 1.0
+_MEASURED = 0.8  # of the whole; the rest is judging
+
+Row = dict[str, Any]
+
+
+def change_lab(
+    name: str | None,
+    change: Change | None,
+    *,
+    stream_s: float | None = None,
+    per_s: float = 50.0,
+    progress: Progress = lambda *_: None,
+) -> Numbers:
+    """Change the routes or servers of a lab (None: take all changes back); return whose packets go elsewhere now.
+
+    The name may be left out where one lab is up. With `stream_s` every vantage point sends `per_s` queries a second
+    from just before the change until so long after it, and `convergence` tells what came of them. Raises
+    CatchmentError; then, and after an interruption, nothing has changed.
+    """
+    with find_lab_alone(name) as (standing, lab):
+        topology, before = standing.topology, epochs_after(standing.topology, standing.changes)
+        changes = () if change is None else (*standing.changes, replace(change, after_s=0.0))
+        present = epochs_after(topology, changes)
+        rows, convergence = routes_now(lab, topology, before), None
+        try:
+            if stream_s is None:
+                lab.apply(blueprint(topology, present))
+            else:
+                convergence = _stream(lab, standing, before, present, stream_s, per_s, progress)
+            lab.settle()
+        except BaseException:
+            lab.apply(blueprint(topology, before))
+            raise
+        write_changes(replace(standing, changes=changes))
+        return {
+            "lab": standing.name,
+            "change": "all changes are taken back" if change is None else in_words(change, topology),
+            "changes": [in_words(one, topology) for one in changes],
+            **_moved(rows, routes_now(lab, topology, present)),
+            "convergence": convergence,
+        }
+
+
+def _moved(before: Sequence[Row], after: Sequence[Row]) -> Numbers:
+    """Return of each vantage point and address where its packets went and go; `moved` are those led elsewhere."""
+    earlier = {(row["vantage"], row["address"]): row for row in before}
+    rows = [
+        {key: row[key] for key in ("vantage", "service", "address")}
+        | {
+            side: {key: of[key] for key in ("site", "as_path", "rtt_ms", "hijacked", "failed")}
+            for side, of in (("before", earlier[row["vantage"], row["address"]]), ("after", row))
+        }
+        for row in after
+    ]
+    return {
+        "moved": sum(row["before"]["site"] != row["after"]["site"] for row in rows),
+        "rerouted": sum(
+            row["before"]["site"] == row["after"]["site"] and row["before"]["as_path"] != row["after"]["as_path"]
+            for row in rows
+        ),
+        "vantage_points": rows,
+    }
+
+
+def _stream(
+    lab: Lab,
+    standing: Standing,
+    before: Mapping[str, Epoch],
+    present: Mapping[str, Epoch],
+    stream_s: float,
+    per_s: float,
+    progress: Progress,
+) -> Numbers:
+    """Change a lab amid a stream of queries to the first service that changes; return how it went, and keep no run."""
+    topology = standing.topology
+    if not topology.vantage_points:
+        raise InvalidFile(f"topology '{topology.name}' has no vantage points to ask: leave out the stream, or add one")
+    service = next((one for one in topology.services if before[one.name] != present[one.name]), topology.services[0])
+    target = Target(service=service.name, address=service.addresses[0])
+    plan = Campaign(
+        name="change",
+        platform=PlatformName.LAB,
+        targets=(CampaignTarget(service=service.name, af=target.af, address=target.address),),
+        queries=(Query(kind=Kind.DNS),),
+        lab=LabPlan(stream_per_s=per_s, before_s=_BEFORE_S, settle_s=max(1, math.ceil(stream_s))),
+    )
+    header = Header(
+        campaign=plan.name,
+        platform=plan.platform,
+        created=iso_time(int(time.time())) or "",
+        catchment=catchment.__version__,
+        services=(_as_service(service, topology),),
+        targets=(target,),
+        plan=plan,
+    )
+    with tempfile.TemporaryDirectory(prefix="catchment-") as folder:
+        path = Path(folder) / plan.name / "run"
+        store.begin_run(path, header)
+        with ResultWriter(path) as writer:
+            bench = make_bench(lab, topology, plan, (target,), topology.vantage_points, writer, time.time())
+            steps = [Step(after_s=0.0, epochs=present)]
+            bench, changed_at = bench.change(plan.lab, steps, lambda text, share: progress(text, _MEASURED * share))
+            accepted = replace(bench, measurements=()).finish()
+        around = Schedule(change_at=datetime.fromtimestamp(changed_at, UTC), settle_s=plan.lab.settle_s)
+        write_points(path, topology.vantage_points)
+        store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
+        rebuild(path, replace(header, plan=replace(plan, schedule=around)), lambda *_: None)
+        progress("judging what came", 1)
+        found = show_convergence(store.Run.open(path))
+    return found | {"run": standing.name}
+
+
+def _as_service(service: AnycastService, topology: Topology) -> Service:
+    """Return what the operator of a topology's service knows of it: the very names of its servers."""
+    places = {place.code: place for place in topology.places}
+    towns = [places[site.place].town for site in service.sites]
+    return Service(
+        name=service.name,
+        operator=topology.name,
+        addresses=tuple(Address(address=address) for address in service.addresses),
+        answers=service.answers,
+        sites=tuple(
+            Site(
+                code=site.code.lower(),
+                town=town if towns.count(town) == 1 else f"{town} {site.code}",
+                country=places[site.place].country,
+                latitude=site.latitude,
+                longitude=site.longitude,
+                families=tuple(sorted({family_of(address) for address in service.addresses})),
+                identities=site.identities,
+            )
+            for site, town in zip(service.sites, towns, strict=True)
+        ),
+    )

@@ -1,0 +1,288 @@
+"""Which site does this host reach, and is it the nearest? Measured once, as an ordinary run, kept or thrown away."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import catchment
+from catchment import store
+from catchment.campaign import Campaign, CampaignTarget, Local, PlatformName, Protocol, Query
+from catchment.errors import PlatformFailed, UnknownName
+from catchment.metrics import Numbers, iso_time
+from catchment.model import Address, AddressFamily, Kind, Service, Target
+from catchment.platforms.local.measurements import own_measurements
+from catchment.platforms.local.places import HostPlace, find_online, find_place
+from catchment.platforms.local.privileges import missing_privileges
+from catchment.platforms.local.vantages import Vantage
+from catchment.services import find_service, usable_services
+from catchment.store import Header, Measurement, Stage
+from catchment.workflow.importing import Progress, Say, rebuild
+from catchment.workflow.probing import TIMEOUT_S, Measure, Result, measure_round_here, note, settle, vantage_name
+from catchment.workflow.reaching import Means
+from catchment.workflow.telling import tell_targets
+from catchment.workflow.tracing import KnownRouters, ask_about, describe_path, hops_of
+
+FLOWS = 8
+"""As many identity queries, each from a source port of its own: two servers behind one address hardly stay unseen."""
+
+UNNAMED = "unnamed"
+"""What the service is called at an address that belongs to none that we know."""
+
+_NAME = "here"
+_PINGS, _PACKETS_PER_HOP = 5, 2
+_IDENTITY_QUERIES = ("hostname.bind", "id.server")
+_MEASURED, _ASKED = 0.75, 0.85
+_DNS_PORT = 53
+
+HasRoute = Callable[[str], bool]
+"""Tells whether this host has a route to an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is wanted: a service's name or file or an address, and how to look at it.
+
+    `af` leaves one address family; `flows` is the number of identity queries; `with_names` has the DNS asked about the
+    routers on the way; the run is kept at `out`.
+    """
+
+    what: str
+    place: HostPlace | None = None
+    af: AddressFamily | None = None
+    rate_per_s: float = Local().rate_per_s
+    flows: int = FLOWS
+    with_names: bool = True
+    out: Path | None = None
+
+
+def look_from_here(  # noqa: PLR0913  (all but the first have a usual value)
+    what: str,
+    *,
+    environ: Mapping[str, str],
+    place: str | None = None,
+    is_online: bool = False,
+    af: AddressFamily | None = None,
+    rate_per_s: float = Local().rate_per_s,
+    flows: int = FLOWS,
+    with_names: bool = True,
+    out: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    progress: Progress = lambda *_: None,
+    say: Say = lambda _: None,
+) -> Numbers:
+    """Measure a service, or an address, from this host; return what is to be said of it, as `here --json` prints it.
+
+    `place` says where this host is, as places.find_place reads it, or a geocoder does where that `is_online`; see Look
+    for the rest. Raises CatchmentError.
+    """
+    where = None
+    if place is not None:
+        where = find_online(place) if is_online else find_place(place)
+    wish = Look(what=what, place=where, af=af, rate_per_s=rate_per_s, flows=flows, with_names=with_names, out=out)
+    return look(wish, Means(environ=environ, clock=clock, progress=progress, say=say))
+
+
+def has_route(address: str) -> bool:
+    """Tell whether this host has a route to an address. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, _DNS_PORT))
+    except OSError:
+        return False
+    return True
+
+
+def look(
+    wish: Look,
+    means: Means,
+    *,
+    measure: Measure = measure_round_here,
+    is_routed: HasRoute = has_route,
+) -> Numbers:
+    """Measure a service from this host and return what is to be said of it, as `here --json` prints it.
+
+    Raises CatchmentError: UnknownName where there is no such service, PlatformFailed where nothing could be sent.
+    """
+    service, targets = _wanted(wish)
+    there = [target for target in targets if is_routed(target.address)]
+    remarks = [
+        f"no IPv{target.af} route from this host to {target.address}" for target in targets if target not in there
+    ]
+    if not there:
+        raise PlatformFailed(f"{', and '.join(remarks)}: nothing could be sent; connect it, or name another address")
+    missing = missing_privileges()
+    if missing is not None:
+        means.say(missing)
+    start = means.clock()
+    header = _header(wish, service, there, start, is_privileged=missing is None)
+    with _folder(wish.out) as path, _made(path, header), store.locked(path):
+        traces, routers = _measure(path, header, wish, means, start, measure)
+        done = rebuild(path, header, means.part(_ASKED, 1))
+        name = vantage_name(None)
+        found = tell_targets(store.Run.open(path), name, wish.place)
+    for target in found["targets"]:
+        target["service"] = None if service.name == UNNAMED else service.name
+        trace = traces.get(target["target"])
+        target["path"] = None if trace is None else describe_path(trace, routers, service, target["target"], wish.place)
+    return {
+        "run": None if wish.out is None else str(wish.out),
+        "vantage": name,
+        "at": iso_time(int(start)),
+        "place": None
+        if wish.place is None
+        else {key: getattr(wish.place, key) for key in ("name", "latitude", "longitude", "country")},
+        "rate_per_s": wish.rate_per_s,
+        "missing_privileges": missing,
+        "remarks": [*remarks, *([] if routers.problem is None else [routers.problem]), *done.warnings],
+        **found,
+    }
+
+
+def _wanted(wish: Look) -> tuple[Service, list[Target]]:
+    """Return the service that is meant, and which of its addresses to ask. Raises CatchmentError."""
+    try:
+        address = str(ipaddress.ip_address(wish.what.strip()))
+    except ValueError:
+        service = find_service(wish.what)
+        current = [entry for entry in service.addresses if entry.until is None and wish.af in (None, entry.af)]
+        first = {entry.af: entry.address for entry in reversed(current)}
+        if not first:
+            raise UnknownName(f"'{service.name}' has no IPv{wish.af or 4} address today: ask for the other") from None
+        return service, [Target(service=service.name, address=first[af]) for af in sorted(first)]
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_multicast or parsed.is_unspecified or "%" in address:
+        raise UnknownName(f"{address} is the address of no server: name that of one, or a service")
+    target = Target(service=None, address=address)
+    if wish.af not in (None, target.af):
+        raise UnknownName(f"{address} is no IPv{wish.af} address: leave out -{wish.af}")
+    owners = [one for one in usable_services()[0] if address in (entry.address for entry in one.addresses)]
+    service = owners[-1] if owners else Service(name=UNNAMED, operator="", addresses=(Address(address=address),))
+    return service, [replace(target, service=service.name)]
+
+
+def _header(wish: Look, service: Service, targets: Sequence[Target], now: float, *, is_privileged: bool) -> Header:
+    plan = Campaign(
+        name=_NAME,
+        platform=PlatformName.LOCAL,
+        targets=tuple(CampaignTarget(service=service.name, af=one.af, address=one.address) for one in targets),
+        queries=tuple(_queries(service, is_privileged=is_privileged)),
+        resolve_names=wish.with_names,
+        local=Local(place=None if wish.place is None else wish.place.name, rate_per_s=wish.rate_per_s),
+    )
+    return Header(
+        campaign=_NAME,
+        platform=plan.platform,
+        created=iso_time(int(now)) or "",
+        catchment=catchment.__version__,
+        services=(service,),
+        targets=tuple(targets),
+        plan=plan,
+    )
+
+
+def _queries(service: Service, *, is_privileged: bool) -> Iterator[Query]:
+    """Yield what to ask: first the identity query that is repeated, with NSID, then each other one once."""
+    promised = [name for name in _IDENTITY_QUERIES if name in service.answers]
+    for name in promised or _IDENTITY_QUERIES[: 1 if service.answers else None]:
+        yield Query(kind=Kind.DNS, name=name)
+    yield Query(kind=Kind.PING, packets=_PINGS)
+    # Whoever may not ping may still trace by UDP.
+    yield Query(kind=Kind.TRACEROUTE, protocol=None if is_privileged else Protocol.UDP, packets=_PACKETS_PER_HOP)
+
+
+def _measure(
+    path: Path, header: Header, wish: Look, means: Means, start: float, measure: Measure
+) -> tuple[dict[str, Result], KnownRouters]:
+    """Bring a run that has begun to where all of its results are there.
+
+    Return the traceroute to each target, and what is known of the routers on the way.
+    """
+    plan = header.plan
+    assert plan is not None  # noqa: S101  (just made)
+    vantage = Vantage(name=vantage_name(None))
+    measurements, queries = own_measurements(plan.queries, header.targets, (vantage.name,), start, None, None)
+    accepted = note(path, measurements, vantage.name, wish.place)
+    order = _in_order(measurements, wish.flows)
+    results: list[Result] = []
+    with store.ResultWriter(path) as writer:
+        for result in measure(
+            [vantage], order, queries, rate_per_s=wish.rate_per_s, timeout_s=TIMEOUT_S, clock=means.clock
+        ):
+            writer.write(result)
+            results.append(result)
+            means.progress(f"asking {header.services[0].name}", _MEASURED * len(results) / len(order))
+    if not any(map(_was_sent, results)):
+        raise PlatformFailed(
+            f"nothing could be sent: {_complaint(results)}: connect this host, or name another address"
+        )
+    traces = {result["dst_addr"]: result for result in results if result["type"] == Kind.TRACEROUTE}
+    routers = KnownRouters()
+    if wish.with_names:
+        means.progress("asking the DNS for names", _MEASURED)
+        hops = (hop.address for trace in traces.values() for hop in hops_of(trace))
+        routers = ask_about((address for address in hops if address is not None), means.environ)
+        if routers.names:
+            store.write_hop_names(path, routers.names, resolved_at=iso_time(int(means.clock())) or "")
+    store.write_accepted(path, replace(settle(path, accepted), stage=Stage.NAMED))
+    return traces, routers
+
+
+def _in_order(measurements: Sequence[Measurement], flows: int) -> list[Measurement]:
+    """Return what to send: the first identity query of each target so many times, half before all else, half after.
+
+    So what changes with time shows in the order of the answers, and what differs by flow all the time.
+    """
+    repeated = list({one.target: one for one in reversed(measurements) if one.kind is Kind.DNS}.values())[::-1]
+    others = [one for one in measurements if one not in repeated]
+    return [*repeated * (flows - flows // 2), *others, *repeated * (flows // 2)]
+
+
+def _was_sent(result: Mapping[str, Any]) -> bool:
+    """Tell whether a packet left: something came back, or was waited for."""
+    if result["type"] == Kind.DNS:
+        return "result" in result or "timeout" in result.get("error", {})
+    packets = result.get("result", [])
+    if result["type"] == Kind.TRACEROUTE:
+        packets = [packet for hop in packets for packet in hop.get("result", [])]
+    return any("error" not in packet for packet in packets)
+
+
+def _complaint(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first reason that results give why a packet could not be sent."""
+    for result in results:
+        reasons = [result.get("error"), *(one.get("error") for one in result.get("result", []) if "error" in one)]
+        for reason in reasons:
+            if reason:
+                return str(next(iter(reason.values())) if isinstance(reason, dict) else reason)
+    return "this host gives no reason"
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """Yield where the run shall be; one that nobody keeps is gone afterwards."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="catchment-here-") as folder:
+        yield Path(folder) / _NAME / "run"
+
+
+@contextmanager
+def _made(path: Path, header: Header) -> Iterator[None]:
+    """Make a run; if it does not become whole, nothing of it is left: to look again takes seconds."""
+    made = store.begin_run(path, header)
+    try:
+        yield
+    except BaseException:
+        if path.exists():
+            store.discard_run(made)
+        raise

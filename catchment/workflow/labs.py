@@ -1,0 +1,144 @@
+"""Measure a campaign in a lab: a round of queries, a stream while its routes change, and another round."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from catchment import store
+from catchment.campaign import Campaign, Change, Schedule
+from catchment.errors import InvalidFile, UnknownName
+from catchment.importers import Probes, point_row, write_asked
+from catchment.metrics import iso_time
+from catchment.model import Target
+from catchment.platforms.lab.routes import router_names
+from catchment.platforms.lab.wiring import blueprint
+from catchment.platforms.topology import Topology, load_topology
+from catchment.platforms.topology.elements import VantagePoint
+from catchment.store import Accepted, Header, ResultWriter
+from catchment.workflow.keeping import epochs_after, lab_for, lab_name, routes_now
+from catchment.workflow.loading import workbench
+from catchment.workflow.reaching import Means
+from catchment.workflow.streaming import Step, make_bench
+
+_RAISED, _FIRST_ROUND, _STREAMED = 0.2, 0.4, 0.8  # how much of the whole is done after each stage
+
+Row = dict[str, Any]
+
+
+def run_lab(path: Path, header: Header, means: Means) -> Accepted:
+    """Measure the campaign of a run whose lock is held in a lab; store what came, and what its routes really were.
+
+    A lab of the same topology that is up is used as it is, and left so. Raises CatchmentError; then, and after an
+    interruption, nothing is accepted and no lab is left behind.
+    """
+    plan = header.plan
+    assert plan is not None  # noqa: S101  (only campaigns run in a lab)
+    topology = load_topology(store.topology_file(path))
+    asked = _asked(plan, topology)
+    _check_targets(header.targets, topology)
+    for stale in store.raw_folder(path).iterdir():  # of a run that was killed: its lab is gone
+        stale.unlink()
+    measured = [service.name for service in header.services]
+    epochs_after(topology, plan.lab.changes, measured)  # a change that names what is not there: told before it is up
+    means.progress("raising the lab", 0)
+    with lab_for(topology) as (lab, changed), ResultWriter(path) as writer:
+        start = epochs_after(topology, changed)
+        steps = _steps(topology, changed, plan.lab.changes, measured)
+        bench = make_bench(lab, topology, plan, header.targets, asked, writer, means.clock())
+        bench.round(means.part(_RAISED, _FIRST_ROUND))
+        rows = [{"when": "before", **row} for row in routes_now(lab, topology, start) if bench.asks(row)]
+        if steps:
+            bench, changed_at = bench.change(plan.lab, steps, means.part(_FIRST_ROUND, _STREAMED))
+            rows += [{"when": "after", **row} for row in routes_now(lab, topology, steps[-1].epochs) if bench.asks(row)]
+            settle_s = _wait_for_whole_second(changed_at)
+            bench.round(means.part(_STREAMED, 1))
+            around = Schedule(change_at=datetime.fromtimestamp(changed_at, UTC), settle_s=settle_s)
+            header = replace(header, plan=replace(plan, schedule=around))
+        accepted = bench.finish()
+    _write_down(path, header, topology, asked, rows)
+    store.write_accepted(path, accepted)
+    return accepted
+
+
+def _steps(
+    topology: Topology, before: Sequence[Change], changes: Sequence[Change], measured: Sequence[str]
+) -> list[Step]:
+    return [
+        Step(
+            after_s=after_s,
+            epochs=epochs_after(topology, [*before, *(one for one in changes if one.after_s <= after_s)], measured),
+        )
+        for after_s in sorted({change.after_s for change in changes})
+    ]
+
+
+def _asked(plan: Campaign, topology: Topology) -> list[VantagePoint]:
+    """Return the vantage points that a campaign asks: those that it names, or all. Raises UnknownName."""
+    wanted = () if plan.vantage_points is None else plan.vantage_points.ids
+    known = {vantage.id: vantage for vantage in topology.vantage_points}
+    for number in wanted:
+        if number not in known:
+            listed = ", ".join(map(str, sorted(known)))
+            raise UnknownName(f"topology '{topology.name}' has no vantage point {number}: there are {listed}")
+    if not known:
+        raise InvalidFile(f"topology '{topology.name}' has no vantage points: add one to 'vantage_points'")
+    return [known[number] for number in dict.fromkeys(wanted or sorted(known))]
+
+
+def _check_targets(targets: Sequence[Target], topology: Topology) -> None:
+    """Raise InvalidFile where a target is no address of the service of its name in the topology."""
+    addresses = {service.name: service.addresses for service in topology.services}
+    for target in targets:
+        known = [str(ipaddress.ip_address(address)) for address in addresses.get(target.service or "", ())]
+        if target.address not in known:
+            raise InvalidFile(
+                f"in the topology '{topology.name}' {target.address} is no address of '{target.service}', which has "
+                f"{', '.join(known) or 'none'}: mend the topology or the service"
+            )
+
+
+def _wait_for_whole_second(changed_at: float) -> int:
+    """Wait until a whole number of seconds has passed since the change, and return it: the last round begins then."""
+    settle_s = math.ceil(time.time() - changed_at)
+    time.sleep(max(0.0, changed_at + settle_s - time.time()))
+    return settle_s
+
+
+def _write_down(
+    path: Path, header: Header, topology: Topology, asked: Sequence[VantagePoint], truth: Sequence[Row]
+) -> None:
+    """Store what a run holds besides results: where the vantage points are, routes, names of routers, the times."""
+    lines = (json.dumps(row) + "\n" for row in truth)
+    store.truth_file(path).write_text("".join(lines), encoding="utf-8")
+    write_points(path, asked)
+    start = epochs_after(topology, ())
+    names = router_names(topology, blueprint(topology, start), start)
+    store.write_hop_names(path, names, resolved_at=iso_time(int(time.time())) or "")
+    store.write_header(path, header)
+
+
+def write_points(path: Path, asked: Sequence[VantagePoint]) -> None:
+    """Store where the vantage points of a run say they are."""
+    with workbench() as (con, _):
+        write_asked(con, Probes(rows=tuple(map(_point, asked))), store.part_of(path, store.VANTAGE_POINTS))
+
+
+def _point(vantage: VantagePoint) -> tuple[object, ...]:
+    """Return where a vantage point says it is."""
+    latitude, longitude = vantage.said_latitude, vantage.said_longitude
+    country = vantage.said_country or vantage.country
+    if vantage.placeless:
+        return point_row(lab_name(vantage), None, None, None, vantage.asn, vantage.asn)
+    if latitude is None or longitude is None:
+        latitude, longitude = vantage.latitude, vantage.longitude
+    return point_row(
+        lab_name(vantage), latitude, longitude, country, vantage.asn, vantage.asn if vantage.ipv6 else None
+    )

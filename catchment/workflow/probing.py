@@ -1,0 +1,241 @@
+"""Measure a campaign from this host: rounds on a schedule, each of them on the disk before the next one begins.
+
+A run that was interrupted goes on with the rounds that are still to come. Those that passed meanwhile are counted as
+missed, and nothing is measured twice.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from catchment import store
+from catchment.campaign import Campaign, Query
+from catchment.errors import InvalidRun
+from catchment.importers import Probes, point_row, write_asked
+from catchment.metrics import iso_time
+from catchment.platforms.atlas.costs import times
+from catchment.platforms.local.places import HostPlace, find_place
+from catchment.platforms.local.vantages import Vantage
+from catchment.store import Accepted, Header, Measurement, Stage
+from catchment.workflow.estimating import check_own, estimate_local
+from catchment.workflow.loading import workbench
+from catchment.workflow.planning import check_times
+from catchment.workflow.reaching import Means
+
+TIMEOUT_S = 2.0
+_PATIENCE = 0.8  # of an interval that is shorter: the next round is not kept waiting
+_NAP_S = 1.0  # so often is it told how far a long wait is
+_LONGEST_NAME = 63
+_DONE = "Stopped"
+
+Result = dict[str, Any]
+
+
+class Measure(Protocol):
+    """Sends what measurements ask, once each, and yields Atlas-shaped results as they come."""
+
+    def __call__(
+        self,
+        vantages: Sequence[Vantage],
+        measurements: Sequence[Measurement],
+        queries: Mapping[int, Query],
+        *,
+        rate_per_s: float,
+        timeout_s: float,
+        clock: Callable[[], float],
+    ) -> Iterator[Result]:
+        """Yield the results; at most `rate_per_s` packets leave a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rounds:
+    """When rounds begin: `count` of them from `start`, in seconds since 1970 UTC; without an interval it has no end."""
+
+    start: float
+    interval_s: int | None
+    count: int
+
+    @classmethod
+    def of(cls, measurement: Measurement) -> _Rounds:
+        """Return the rounds that a measurement was planned with."""
+        interval_s, stop = measurement.interval_s, measurement.stop
+        if interval_s is None or stop is None:
+            return cls(start=measurement.start, interval_s=None, count=1)
+        count = round((stop - measurement.start) / interval_s)
+        return cls(start=measurement.start, interval_s=interval_s, count=count)
+
+    def begins(self, number: int) -> float:
+        """Return when a round begins."""
+        return self.start + number * (self.interval_s or 0)
+
+    def is_over(self, number: int, now: float) -> bool:
+        """Tell whether a round's time has passed: the next one would begin."""
+        return self.interval_s is not None and now >= self.begins(number + 1)
+
+    def at(self, time: float) -> int:
+        """Return the round in which something was measured."""
+        return 0 if self.interval_s is None else int((time - self.start) // self.interval_s)
+
+
+def measure_here(path: Path, header: Header, means: Means, *, measure: Measure | None = None) -> Accepted:
+    """Bring a run whose lock is held, from wherever it is, to where all of its results are there.
+
+    `measure` sends the packets (None: from this host). Raises CatchmentError; what was measured until then is kept.
+    """
+    plan = header.plan
+    assert plan is not None  # noqa: S101  (only runs with a plan are measured)
+    from catchment.platforms.local.privileges import missing_privileges  # noqa: PLC0415  (sockets are for who sends)
+
+    accepted = store.read_accepted(path) or begin(path, header, plan, means.clock())
+    missing = missing_privileges()
+    if missing is not None:
+        means.say(missing)
+    vantage = Vantage(name=(accepted.measurements[0].vantage_points or ("",))[0])
+    missed = _measure_rounds(path, header, plan, accepted, vantage, means, measure or measure_round_here)
+    remarks = accepted.remarks
+    if missed:
+        count = _Rounds.of(accepted.measurements[0]).count
+        remarks = (*remarks, f"{missed} of {count} rounds were missed: nothing was measured while their time passed")
+    return settle(path, replace(accepted, remarks=remarks))
+
+
+def begin(path: Path, header: Header, plan: Campaign, now: float) -> Accepted:
+    """Note who will measure, where it is, and what. Raises CatchmentError where the campaign asks too much."""
+    from catchment.platforms.local.measurements import own_measurements  # noqa: PLC0415
+
+    check_times(plan, f"campaign '{plan.name}'", now)
+    check_own(estimate_local(plan, header.targets, now).limits)
+    place = None if plan.local.place is None else find_place(plan.local.place)
+    name = vantage_name(plan.local.name)
+    start, stop = times(plan.schedule, now)
+    is_planned = plan.schedule.start is not None or plan.schedule.change_at is not None
+    start, shift = (start, 0.0) if is_planned else (now, now - start)  # a second is no reason to wait
+    stop = None if stop is None else stop + shift
+    measurements, _ = own_measurements(plan.queries, header.targets, (name,), start, plan.schedule.interval_s, stop)
+    return note(path, measurements, name, place)
+
+
+def note(path: Path, measurements: Sequence[Measurement], name: str, place: HostPlace | None) -> Accepted:
+    """Store what will be measured, and where the vantage point is."""
+    where = (None, None, None) if place is None else (place.latitude, place.longitude, place.country)
+    with workbench() as (con, _):
+        write_asked(con, Probes(rows=(point_row(name, *where),)), store.part_of(path, store.VANTAGE_POINTS))
+    accepted = Accepted(tag="", stage=Stage.SCHEDULED, measurements=tuple(measurements))
+    store.make_durable(path)
+    store.write_accepted(path, accepted)
+    return accepted
+
+
+def settle(path: Path, accepted: Accepted) -> Accepted:
+    """Note that all results are there, and what came of each measurement."""
+    with store.ResultWriter(path) as writer:
+        files = writer.finish()
+    came = tuple(
+        replace(
+            one,
+            files=(files[one.id][0],) if one.id in files else (),
+            results=files[one.id][1] if one.id in files else 0,
+            participants=1 if one.id in files else 0,
+            status=_DONE,
+        )
+        for one in accepted.measurements
+    )
+    accepted = replace(accepted, stage=Stage.COLLECTED, measurements=came)
+    store.write_accepted(path, accepted)
+    return accepted
+
+
+def measure_round_here(
+    vantages: Sequence[Vantage],
+    measurements: Sequence[Measurement],
+    queries: Mapping[int, Query],
+    *,
+    rate_per_s: float,
+    timeout_s: float,
+    clock: Callable[[], float],
+) -> Iterator[Result]:
+    """Measure by packets that leave this host."""
+    from catchment.platforms.local.rounds import measure_round  # noqa: PLC0415  (brings scapy: 0.2 s)
+
+    yield from measure_round(vantages, measurements, queries, rate_per_s=rate_per_s, timeout_s=timeout_s, clock=clock)
+
+
+def vantage_name(given: str | None) -> str:
+    """Return what tables call this host: local:<name>, of lower-case letters, digits, dots and hyphens."""
+    name = re.sub("[^a-z0-9.-]+", "-", (given or socket.gethostname()).lower()).strip("-.")
+    return f"local:{name[:_LONGEST_NAME] or 'host'}"
+
+
+def _measure_rounds(
+    path: Path, header: Header, plan: Campaign, accepted: Accepted, vantage: Vantage, means: Means, measure: Measure
+) -> int:
+    """Measure the rounds that are to come; return how many were missed."""
+    from catchment.platforms.local.measurements import own_measurements  # noqa: PLC0415
+
+    first = accepted.measurements[0]
+    rounds = _Rounds.of(first)
+    same, queries = own_measurements(
+        plan.queries, header.targets, (vantage.name,), first.start, first.interval_s, first.stop
+    )
+    if [one.id for one in same] != [one.id for one in accepted.measurements]:
+        raise InvalidRun(f"{path}: what it asked does not fit its campaign: measure the run anew")
+    timeout_s = min(TIMEOUT_S, (first.interval_s or TIMEOUT_S) * _PATIENCE)
+    missed = 0
+    with store.ResultWriter(path) as writer:
+        seen = _seen(path, accepted.measurements, rounds)
+        for number in range(rounds.count):
+            left = [one for one in accepted.measurements if one.id not in seen[number]]
+            if rounds.is_over(number, means.clock()):
+                missed += not seen[number]
+                continue
+            if not left:
+                continue
+            _wait(rounds, number, means)
+            try:
+                for result in measure(
+                    [vantage],
+                    left,
+                    queries,
+                    rate_per_s=plan.local.rate_per_s,
+                    timeout_s=timeout_s,
+                    clock=means.clock,
+                ):
+                    writer.write(result)
+                    means.progress(_told(rounds, number), (number + 0.5) / rounds.count)
+            finally:
+                writer.flush()
+            means.progress(_told(rounds, number), (number + 1) / rounds.count)
+    return missed
+
+
+def _wait(rounds: _Rounds, number: int, means: Means) -> None:
+    due = rounds.begins(number)
+    while (left_s := due - means.clock()) > 0:
+        means.progress(f"{_told(rounds, number)} begins at {iso_time(round(due))}", number / rounds.count)
+        means.sleep(min(left_s, _NAP_S))
+
+
+def _told(rounds: _Rounds, number: int) -> str:
+    return "measuring" if rounds.interval_s is None else f"round {number + 1} of {rounds.count}"
+
+
+def _seen(path: Path, measurements: Sequence[Measurement], rounds: _Rounds) -> Mapping[int, Collection[int]]:
+    """Return for each round the ids of the measurements of which there are results already."""
+    seen: defaultdict[int, set[int]] = defaultdict(set)
+    for one in measurements:
+        for ending in (".ndjson", ".ndjson.gz"):
+            file = store.raw_folder(path) / f"{one.id}{ending}"
+            if not file.exists():
+                continue
+            with gzip.open(file) if ending.endswith("gz") else file.open("rb") as stream:
+                for line in stream:
+                    seen[rounds.at(float(json.loads(line)["timestamp"]))].add(one.id)
+    return seen

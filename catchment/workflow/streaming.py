@@ -1,0 +1,163 @@
+"""Measure in a lab that is up: rounds of all queries, and a stream of one of them while its routes change."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from catchment.campaign import Campaign, Query
+from catchment.campaign import Lab as LabPlan
+from catchment.model import Kind, Target
+from catchment.platforms.lab.client import Lab
+from catchment.platforms.lab.numbering import vantage_name
+from catchment.platforms.lab.wiring import blueprint
+from catchment.platforms.local.measurements import own_measurements
+from catchment.platforms.topology import Topology
+from catchment.platforms.topology.elements import VantagePoint
+from catchment.platforms.topology.epochs import Epoch
+from catchment.store import Accepted, Measurement, ResultWriter, Stage
+from catchment.workflow.importing import Progress
+from catchment.workflow.keeping import lab_name
+
+_RATE_PER_S = 200.0  # of a round: the lab's servers are nobody's but ours
+_TIMEOUT_S, _STREAM_TIMEOUT_S = 2.0, 1.0
+_NAP_S = 0.05
+_DONE = "Stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a lab changes to, `after_s` from when its routes may change."""
+
+    after_s: float
+    epochs: Mapping[str, Epoch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A lab that is up, and what is measured in it; the queries of `stream` go on and on while its routes change."""
+
+    lab: Lab
+    topology: Topology
+    measurements: Sequence[Measurement]
+    queries: Mapping[int, Query]
+    stream: Measurement
+    vantages: Mapping[str, str]
+    writer: ResultWriter
+
+    def asks(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether the vantage point of a row about routes is asked, and its address is measured."""
+        return row["vantage"] in self.vantages and any(one.target == row["address"] for one in self.measurements)
+
+    def round(self, progress: Progress) -> None:
+        """Ask everything once, of everybody."""
+        whole = sum(len(one.vantage_points or ()) for one in self.measurements)
+        results = self.lab.measure(
+            self.measurements, self.queries, self.vantages, rate_per_s=_RATE_PER_S, timeout_s=_TIMEOUT_S
+        )
+        with closing(results):
+            for number, result in enumerate(results, start=1):
+                self.writer.write(result)
+                progress("a round of queries", number / max(number, whole))
+
+    def change(self, plan: LabPlan, steps: Sequence[Step], progress: Progress) -> tuple[Bench, float]:
+        """Change the routes amid a stream of queries; return when they began to change, in seconds since 1970 UTC.
+
+        The first change comes `before_s` after the start, the others as much later as they say. What is returned with
+        the time knows when the stream was.
+        """
+        first_s = plan.before_s - steps[0].after_s
+        seconds = first_s + steps[-1].after_s + plan.settle_s
+        changed_at: list[float] = []
+        is_over = threading.Event()
+        start = time.time()
+
+        def direct() -> None:
+            for step in steps:
+                if is_over.wait(max(0.0, start + first_s + step.after_s - time.time())):
+                    return
+                changed_at.append(self.lab.apply(blueprint(self.topology, step.epochs)))
+            is_over.wait(max(0.0, start + seconds - time.time()))
+
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            director = beside.submit(direct)
+            try:
+                for result in self._streamed(plan.stream_per_s, seconds):
+                    self.writer.write(result)
+                    progress("a stream of queries amid the change", min(1.0, (time.time() - start) / seconds))
+                while not director.done():
+                    is_over.wait(_NAP_S)
+                    progress("waiting for routes to settle", min(1.0, (time.time() - start) / seconds))
+            finally:
+                is_over.set()
+            director.result()
+        return replace(self, stream=replace(self.stream, start=start, stop=start + seconds)), changed_at[0]
+
+    def _streamed(self, per_s: float, seconds: float) -> Iterator[dict[str, Any]]:
+        if per_s == 0:
+            return
+        query = self.queries[self.stream.id]
+        vantages = {name: self.vantages[name] for name in self.stream.vantage_points or ()}
+        results = self.lab.stream(
+            self.stream, query, vantages, per_s=per_s, seconds=seconds, timeout_s=_STREAM_TIMEOUT_S
+        )
+        with closing(results):
+            yield from results
+
+    def finish(self) -> Accepted:
+        """Return what was asked, and what came of it, when all results are stored."""
+        files = self.writer.finish()
+        asked = (*self.measurements, *([self.stream] if self.stream.id in files else []))
+        return Accepted(
+            tag="",
+            stage=Stage.NAMED,  # the lab's own names of its routers are stored: there is nobody to ask
+            measurements=tuple(
+                replace(
+                    one,
+                    files=(files[one.id][0],) if one.id in files else (),
+                    results=files[one.id][1] if one.id in files else 0,
+                    participants=len(one.vantage_points or ()) if one.id in files else 0,
+                    status=_DONE,
+                )
+                for one in asked
+            ),
+        )
+
+
+def make_bench(
+    lab: Lab,
+    topology: Topology,
+    plan: Campaign,
+    targets: Sequence[Target],
+    asked: Sequence[VantagePoint],
+    writer: ResultWriter,
+    now: float,
+) -> Bench:
+    """Return what a campaign measures in a lab, from `now` on: it asks these vantage points, those with IPv6 by IPv6.
+
+    The stream is of the first target whose service changes, else of the first, and by the first DNS query.
+    """
+    names = {
+        4: tuple(lab_name(vantage) for vantage in asked),
+        6: tuple(lab_name(vantage) for vantage in asked if vantage.ipv6),
+    }
+    changing = {change.service for change in plan.lab.changes}
+    streamed = next((target for target in targets if target.service in changing), targets[0])
+    query = next((query for query in plan.queries if query.kind is Kind.DNS), Query(kind=Kind.DNS))
+    measurements, queries = own_measurements(plan.queries, targets, names[4], now, None, None)
+    (stream,), _ = own_measurements((query,), (streamed,), names[streamed.af], now, None, None)
+    stream = replace(stream, id=1 + max(one.id for one in measurements))
+    return Bench(
+        lab=lab,
+        topology=topology,
+        measurements=[replace(one, vantage_points=names[one.af]) for one in measurements],
+        queries={**queries, stream.id: query},
+        stream=stream,
+        vantages={lab_name(vantage): vantage_name(vantage.id) for vantage in asked},
+        writer=writer,
+    )

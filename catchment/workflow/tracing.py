@@ -1,0 +1,137 @@
+"""The way to a target: its routers, with their names, networks and places where these are known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from catchment.assign.hop_names import sites_in_name
+from catchment.assign.hop_names.gazetteer import town_in_name
+from catchment.errors import CatchmentError
+from catchment.geo import arc_km
+from catchment.metrics import Numbers, rounded
+from catchment.model import Service, Site
+from catchment.places import Place
+from catchment.places.exchanges import exchange_at
+from catchment.platforms.local.places import HostPlace
+from catchment.platforms.origins import Origin, find_origins
+from catchment.platforms.reverse_names import is_public, nameserver_of, resolve_names
+from catchment.workflow.explaining.cases import light_allows
+
+_PATIENCE_S = 2.0  # for a resolver that may be dead
+_AT_ONCE = 64
+_FAR_BEYOND = 255  # the hop of a packet that is sent after a row of silent routers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRouters:
+    """What the DNS tells of routers by address: names (None: it has none), networks; `problem` says why so little."""
+
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """How far out, which address answered there most often, and in what time at least; None where nobody did."""
+
+    number: int
+    address: str | None = None
+    rtt_ms: float | None = None
+    others: tuple[str, ...] = ()
+
+
+def hops_of(result: Mapping[str, Any]) -> list[Hop]:
+    """Return the hops of a traceroute's raw result, in order."""
+    hops = []
+    for entry in result.get("result", []):
+        packets = [one for one in entry.get("result", []) if isinstance(one.get("from"), str)]
+        if "hop" not in entry or (entry["hop"] == _FAR_BEYOND and not packets):
+            continue
+        counts = Counter(one["from"] for one in packets)
+        address = counts.most_common(1)[0][0] if counts else None
+        times = [one["rtt"] for one in packets if one["from"] == address and one.get("rtt") is not None]
+        others = tuple(sorted(set(counts) - {address}))
+        hops.append(Hop(number=entry["hop"], address=address, rtt_ms=min(times, default=None), others=others))
+    return hops
+
+
+def ask_about(addresses: Iterable[str], environ: Mapping[str, str]) -> KnownRouters:
+    """Ask the DNS for names and networks of routers: the resolver of the environment, or this host's own.
+
+    Nobody is asked about addresses that are not public. A resolver that is dead costs two seconds.
+    """
+    public = [address for address in dict.fromkeys(addresses) if is_public(address)]
+    if not public:
+        return KnownRouters()
+    try:
+        server = nameserver_of(environ)
+        where: dict[str, Any] = {} if server is None else {"nameservers": [server[0]], "port": server[1]}
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            networks = beside.submit(find_origins, public, timeout_s=_PATIENCE_S, **where)
+            names = resolve_names(public, timeout_s=_PATIENCE_S, at_once=_AT_ONCE, **where)
+            origins = networks.result()
+    except CatchmentError as error:
+        return KnownRouters(problem=f"the routers on the way stay without names: {error}")
+    silent = not names and not origins
+    problem = f"the DNS told nothing of {len(public)} routers on the way within {_PATIENCE_S:g} s" if silent else None
+    return KnownRouters(names=names, origins=origins, problem=problem)
+
+
+def describe_path(
+    result: Mapping[str, Any], known: KnownRouters, service: Service, target: str, place: HostPlace | None
+) -> Numbers:
+    """Return a traceroute with all that is known of its routers, for `here --json`.
+
+    Places are read off names and exchanges' addresses; where this host's place is known, light must allow them.
+    """
+    hops = hops_of(result)
+    return {
+        "protocol": result.get("proto"),
+        "reached": any(hop.address == target for hop in hops),
+        "hops": [_told(hop, known, service, target, place) for hop in hops],
+    }
+
+
+def _told(hop: Hop, known: KnownRouters, service: Service, target: str, place: HostPlace | None) -> Numbers:
+    address = hop.address or ""
+    own = {entry.address: entry.name for entry in service.hop_names}
+    name = own.get(address) or known.names.get(address)
+    origin = known.origins.get(address)
+    exchange = exchange_at(address)
+    there = None if address == target else next(_places(name, address, service, hop, place), None)
+    return {
+        "hop": hop.number,
+        "address": hop.address,
+        "others": list(hop.others),
+        "rtt_ms": rounded(hop.rtt_ms),
+        "name": name,
+        "asn": None if origin is None else origin.asn,
+        "as_name": None if origin is None else origin.name,
+        "prefix": None if origin is None else origin.prefix,
+        "exchange": None if exchange is None else exchange.name,
+        "place": there,
+    }
+
+
+def _places(name: str | None, address: str, service: Service, hop: Hop, here: HostPlace | None) -> Iterator[str]:
+    """Yield places where a router may stand: of its exchange, then of its name if that tells just one."""
+    exchange = exchange_at(address)
+    if exchange is not None:
+        yield f"{exchange.town}, {exchange.country}"
+    if name is None:
+        return
+    sites = [named.site for named in sites_in_name(name, service)]
+    town = sites[0] if len(sites) == 1 else town_in_name(name)
+    if town is not None and _is_possible(town, hop, here):
+        yield f"{town.town}, {town.country}"
+
+
+def _is_possible(site: Site | Place, hop: Hop, here: HostPlace | None) -> bool:
+    if here is None or site.latitude is None or site.longitude is None:
+        return True
+    return light_allows(arc_km(here.latitude, here.longitude, site.latitude, site.longitude), hop.rtt_ms)

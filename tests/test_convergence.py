@@ -1,0 +1,325 @@
+"""How a change took hold: the course of one vantage point, and whole runs of a stream around a change."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from catchment import terminal, workflow
+from catchment.campaign import Campaign, CampaignTarget, PlatformName, Schedule
+from catchment.errors import UnknownName
+from catchment.metrics.settling import Course, Fate, Said, Stretch, follow
+from catchment.store import Run, write_header
+from tests.atlas_results import NOON, dns_error, dns_result
+
+Import = Callable[..., Run]
+Catchment = Callable[..., subprocess.CompletedProcess[str]]
+CHANGE = NOON + 100.0
+STEP_S = 0.5
+FRA, BER, LON = (Said("identified", code) for code in ("fra", "ber", "lon"))
+EVIL = Said("foreign", "ns1.hijacker.example")
+
+
+def stretches(sequence: Sequence[Said], start: int = 0) -> list[Stretch]:
+    """Return the answers, one a second from `start` on, as stretches."""
+    found: list[Stretch] = []
+    for second, said in enumerate(sequence, start=start):
+        if found and found[-1].said == said:
+            found[-1] = replace(found[-1], last_s=float(second), answers=found[-1].answers + 1)
+        else:
+            found.append(Stretch(said=said, first_s=float(second), last_s=float(second), answers=1))
+    return found
+
+
+def course(before: Sequence[Said], after: Sequence[Said], *, is_silent: bool = False) -> Course:
+    return follow(stretches(before, -len(before)), stretches(after), is_silent=is_silent)
+
+
+def test_who_is_answered_from_the_same_site_all_the_time_is_unaffected() -> None:
+    found = course([FRA] * 5, [FRA] * 5)
+    assert (found.fate, found.before, found.after, found.settled_s) == (Fate.UNAFFECTED, (FRA,), (FRA,), 0.0)
+
+
+def test_who_goes_to_another_site_has_settled_with_its_first_answer() -> None:
+    found = course([FRA] * 5, [FRA, FRA, BER, BER])
+    assert (found.fate, found.after, found.settled_s, found.on_the_way) == (Fate.CHANGED, (BER,), 2.0, ())
+
+
+def test_sites_on_the_way_are_told_in_order_with_their_times() -> None:
+    found = course([FRA] * 5, [FRA, BER, BER, LON, BER, *[LON] * 40])
+    assert (found.fate, found.after, found.settled_s) == (Fate.CHANGED, (LON,), 5.0)
+    assert [(one.said, one.first_s, one.last_s, one.answers) for one in found.on_the_way] == [
+        (BER, 1.0, 4.0, 3),
+        (LON, 3.0, 3.0, 1),
+    ]
+
+
+def test_who_goes_away_and_comes_back_returned() -> None:
+    found = course([FRA] * 5, [FRA, BER, FRA, FRA, FRA])
+    assert (found.fate, found.after, found.settled_s) == (Fate.RETURNED, (FRA,), 2.0)
+    assert [one.said for one in found.on_the_way] == [BER]
+
+
+def test_who_goes_on_between_two_sites_never_settled() -> None:
+    found = course([FRA] * 20, [FRA, BER] * 20)
+    assert (found.fate, found.after, found.settled_s) == (Fate.NEVER_SETTLED, (), None)
+    assert {one.said for one in found.on_the_way} == {FRA, BER}
+
+
+def test_who_flapped_before_as_well_is_unaffected() -> None:
+    found = course([FRA, BER] * 10, [BER, FRA, FRA, BER, FRA, BER] * 5)
+    assert (found.fate, set(found.before), found.settled_s) == (Fate.UNAFFECTED, {FRA, BER}, 0.0)
+    assert found.before == found.after
+
+
+def test_who_flapped_and_lost_one_of_its_sites_changed() -> None:
+    # Had half of its flows still gone to ber, 30 answers of fra in a row would be one chance in a billion.
+    found = course([FRA, BER] * 10, [BER, FRA, BER, *[FRA] * 30])
+    assert (found.fate, found.after, found.settled_s) == (Fate.CHANGED, (FRA,), 3.0)
+
+
+def test_a_site_with_few_of_the_flows_may_be_silent_for_a_while() -> None:
+    # ber answers one of 21 queries: 30 without it are chance in (20/21)^30 = 23 % of cases.
+    found = course([*[FRA] * 10, BER, *[FRA] * 10], [FRA] * 30)
+    assert (found.fate, found.after) == (Fate.UNAFFECTED, (FRA, BER))
+
+
+def test_who_flapped_and_gets_a_third_site_instead_of_one_changed() -> None:
+    found = course([FRA, BER] * 20, [FRA, BER, *[FRA, LON] * 20])
+    assert (found.fate, set(found.after), found.settled_s) == (Fate.CHANGED, {FRA, LON}, 2.0)
+
+
+def test_one_move_long_before_the_change_is_no_flapping() -> None:
+    found = course([*[FRA] * 3, *[BER] * 10], [FRA, BER] * 20)
+    assert (found.before, found.fate) == ((BER,), Fate.NEVER_SETTLED)
+
+
+def test_somebody_else_at_last_is_told_by_its_text() -> None:
+    found = course([FRA] * 5, [FRA, *[EVIL] * 5])
+    assert (found.fate, found.after, found.after[0].site, found.settled_s) == (Fate.CAUGHT, (EVIL,), None, 1.0)
+
+
+def test_somebody_else_on_the_way_is_told_by_its_text() -> None:
+    found = course([FRA] * 5, [EVIL, EVIL, *[FRA] * 5])
+    assert (found.fate, [one.said.text for one in found.on_the_way]) == (Fate.RETURNED, ["ns1.hijacker.example"])
+
+
+def test_silence_has_no_site_after_but_those_on_the_way() -> None:
+    found = course([FRA] * 5, [FRA, BER, BER], is_silent=True)
+    assert (found.fate, found.before, found.after, found.settled_s) == (Fate.SILENT, (FRA,), (), None)
+    assert [one.said for one in found.on_the_way] == [BER]
+
+
+def test_the_fates_of_those_whom_nobody_answered_before() -> None:
+    assert course([], [], is_silent=True).fate == Fate.NEVER_ANSWERED
+    assert course([], []).fate == Fate.NOT_ASKED
+    found = course([], [BER] * 3)
+    assert (found.fate, found.before, found.settled_s) == (Fate.FOUND, (), 0.0)
+
+
+def test_a_query_sent_just_before_the_change_can_meet_the_new_site() -> None:
+    found = follow(stretches([FRA] * 5, -10), stretches([BER] * 5, -1), is_silent=False)
+    assert (found.fate, found.settled_s) == (Fate.CHANGED, 0.0)
+
+
+def test_load_balancers_of_any_shares_are_no_change() -> None:
+    rng, fates = random.Random(7), []  # noqa: S311  (no secret)
+    for _ in range(300):
+        share = rng.choice([0.2, 0.5, 0.8])
+        flows = [FRA if rng.random() < share else BER for _ in range(200)]
+        fates.append(course(flows[:100], flows[100:]).fate)
+    assert fates.count(Fate.UNAFFECTED) == 300
+
+
+@given(st.lists(st.sampled_from([FRA, BER, LON, EVIL])), st.lists(st.sampled_from([FRA, BER, LON, EVIL])))
+def test_from_when_it_settled_on_all_answers_are_of_the_sites_at_last(before: list[Said], after: list[Said]) -> None:
+    found = course(before, after)
+    if found.settled_s is not None:
+        later = after[int(found.settled_s) :]
+        assert set(later) <= set(found.after)
+        if found.fate not in {Fate.UNAFFECTED, Fate.CHANGED} and found.settled_s > 0 and len(found.after) == 1:
+            assert after[int(found.settled_s) - 1] != found.after[0]
+    assert all(one.said != other.said for one, other in pairwise(found.on_the_way))
+
+
+def stream(probe: int, *answers: str | None, start_s: float = -5.0) -> list[dict[str, Any]]:
+    """Return results of a query every half a second, by default from 5 s before the change on: None is lost."""
+    return [
+        dns_error(probe, timestamp=CHANGE + start_s + turn * STEP_S)
+        if code is None
+        else dns_result(
+            probe,
+            code if "." in code else f"{code}1.example-dns.net",
+            rtt_ms=10.0,
+            timestamp=CHANGE + start_s + turn * STEP_S,
+        )
+        for turn, code in enumerate(answers)
+    ]
+
+
+def planned(run: Run, **schedule: Any) -> Run:
+    """Return the run as one of a campaign with this schedule, by default around the change."""
+    schedule.setdefault("change_at", datetime.fromtimestamp(CHANGE, UTC))
+    plan = Campaign(
+        name="change",
+        platform=PlatformName.LAB,
+        targets=(CampaignTarget(service="example-dns"),),
+        schedule=Schedule(**schedule),
+    )
+    return replace(run, header=replace(run.header, plan=plan))
+
+
+def told(run: Run) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the only target, and its vantage points by name."""
+    (target,) = workflow.show_convergence(planned(run))["targets"]
+    return target, {point["vantage"]: point for point in target["vantage_points"]}
+
+
+BEFORE = ("fra",) * 10
+
+
+def test_a_run_tells_who_went_where_when_and_what_was_lost(import_lines: Import) -> None:
+    run = import_lines(
+        *stream(1, *BEFORE, *("fra",) * 20),
+        *stream(2, *BEFORE, "fra", "lon", *("ber",) * 18),
+        *stream(3, *BEFORE, None, None, None, None, *("ber",) * 16),
+        *stream(4, *BEFORE, *(None,) * 20),
+        *stream(5, *BEFORE, *("ns1.hijacker.example",) * 20),
+    )
+    target, points = told(run)
+    assert {name: point["fate"] for name, point in points.items()} == {
+        "atlas:1": "unaffected",
+        "atlas:2": "changed",
+        "atlas:3": "changed",
+        "atlas:4": "silent",
+        "atlas:5": "caught",
+    }
+    second = points["atlas:2"]
+    assert (second["site_before"], second["site_after"], second["converged_after_s"]) == ("fra", "ber", 1.0)
+    assert second["on_the_way"] == [
+        {"site": "lon", "text": None, "outcome": "identified", "first_s": 0.5, "last_s": 0.5, "answers": 1}
+    ]
+    assert points["atlas:3"]["converged_after_s"] == 2.0
+    assert [points[name]["lost"] for name in points] == [0, 0, 4, 20, 0]
+    assert all(point["queries"] == 20 and point["resolution_s"] == STEP_S for point in points.values())
+    assert points["atlas:5"]["after"] == [{"site": None, "text": "ns1.hijacker.example", "outcome": "foreign"}]
+    assert (target["queries"], target["lost"], target["resolution_s"]) == (100, 24, STEP_S)
+    assert target["converged_after_s"] == {"vantage_points": 3, "p50": 1.0, "p90": 2.0, "max": 2.0}
+    assert [(move["from"], move["to"], move["vantage_points"]) for move in target["moves"]] == [
+        ("fra", "ber", 2),
+        ("fra", "ns1.hijacker.example", 1),
+    ]
+    assert target["summary"] == (
+        "Of 5 vantage points 2 changed site, 1 ended with somebody else, 1 got no answer any more, 1 stayed where they "
+        "were. Who settled had done so within 2 s of the change (half within 1 s, with a query every 0.5 s). "
+        "24 of 100 queries were lost (24.0 %), the longest gap at least 9.5 s at atlas:4, and no answer came any more."
+    )
+
+
+def test_the_loss_window_lasts_to_the_next_answer_and_the_longest_counts(import_lines: Import) -> None:
+    run = import_lines(*stream(1, *BEFORE, None, "fra", None, None, None, "ber", *("ber",) * 10, None))
+    _, points = told(run)
+    point = points["atlas:1"]
+    # Lost at 0.0, at 1.0 to 2.0 and at 8.0; answered at 0.5 and 2.5.
+    assert (point["lost"], point["loss_window_s"], point["loss_window_open"]) == (5, 1.5, False)
+    assert point["fate"] == "changed"
+
+
+def test_a_silence_to_the_end_is_open(import_lines: Import) -> None:
+    _, points = told(import_lines(*stream(1, *BEFORE, None, "ber", *(None,) * 4)))
+    point = points["atlas:1"]
+    assert (point["fate"], point["loss_window_s"], point["loss_window_open"]) == ("silent", 1.5, True)
+    assert point["site_after"] is None
+
+
+def test_a_last_lost_query_or_two_is_no_silence(import_lines: Import) -> None:
+    _, points = told(import_lines(*stream(1, *BEFORE, *("ber",) * 10, None, None)))
+    assert (points["atlas:1"]["fate"], points["atlas:1"]["site_after"]) == ("changed", "ber")
+
+
+def test_what_was_lost_before_the_change_does_not_count(import_lines: Import) -> None:
+    target, points = told(import_lines(*stream(1, "fra", None, None, *("fra",) * 7, *("ber",) * 10)))
+    assert (target["lost"], points["atlas:1"]["loss_window_s"]) == (0, None)
+    assert target["summary"].endswith("None of 10 queries was lost.")
+
+
+def test_an_answer_that_was_under_way_at_the_change_is_not_from_before_it(import_lines: Import) -> None:
+    # Sent 5 ms before the change and answered 5 ms after it, from where the route leads by then.
+    late = stream(1, *("ber",) * 10, start_s=-0.005)
+    _, points = told(import_lines(*stream(1, *("fra",) * 9), *late))
+    assert (points["atlas:1"]["before"][0]["site"], points["atlas:1"]["converged_after_s"]) == ("fra", 0.0)
+
+
+def test_what_could_not_be_sent_is_no_query(import_lines: Import) -> None:
+    unsent = dns_error(1, {"socket": "no route"}, timestamp=CHANGE + 1)
+    target, _ = told(import_lines(*stream(1, *BEFORE, *("fra",) * 4), unsent))
+    assert (target["queries"], target["lost"]) == (4, 0)
+
+
+def test_flows_that_are_balanced_before_and_after_are_unaffected(import_lines: Import) -> None:
+    target, points = told(import_lines(*stream(1, *("fra", "ber") * 5, *("ber", "fra", "fra") * 8)))
+    assert points["atlas:1"]["fate"] == "unaffected"
+    assert {one["site"] for one in points["atlas:1"]["after"]} == {"fra", "ber"}
+    assert target["totals"]["never_settled"] == 0
+
+
+def test_a_campaign_of_a_query_a_minute_is_that_exact_and_no_more(import_lines: Import) -> None:
+    run = import_lines(
+        *(dns_result(1, "fra1.example-dns.net", timestamp=CHANGE - 60 * turn) for turn in range(1, 11)),
+        *(dns_result(1, "ber1.example-dns.net", timestamp=CHANGE + 30 + 60 * turn) for turn in range(10)),
+    )
+    target, points = told(run)
+    assert (target["resolution_s"], points["atlas:1"]["converged_after_s"]) == (60.0, 30.0)
+    assert target["summary"] == (
+        "Of 1 vantage point 1 changed site. Who settled had done so by the first query after the change (a query every "
+        "60 s). None of 10 queries was lost."
+    )
+
+
+def test_a_run_without_a_planned_change_says_so(import_lines: Import) -> None:
+    run = import_lines(*stream(1, *BEFORE))
+    for one in (run, planned(run, change_at=None)):
+        with pytest.raises(UnknownName, match=r"no `schedule\.change_at`") as caught:
+            workflow.show_convergence(one)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_ended_before_the_change_says_that_nobody_knows(import_lines: Import) -> None:
+    target, points = told(import_lines(*stream(1, *BEFORE)))
+    assert points["atlas:1"]["fate"] == "not-asked"
+    assert target["summary"] == "No DNS query was sent after the change: nobody knows how it went."
+
+
+def test_hostile_identities_reach_no_terminal(import_lines: Import) -> None:
+    run = import_lines(*stream(1, *BEFORE, *("\x1b[31mevil.example",) * 5))
+    numbers = workflow.show_convergence(planned(run))
+    out = io.StringIO()
+    Console(file=out, width=200, highlight=False).print(terminal.show_convergence(numbers))
+    assert "\x1b" not in out.getvalue()
+    assert "evil.example" in out.getvalue()
+
+
+def test_the_command_line_shows_it_and_names_options_that_do_not_go_together(
+    import_lines: Import, catchment: Catchment
+) -> None:
+    run = import_lines(*stream(1, *BEFORE, *("ber",) * 10), *stream(2, *BEFORE, *("fra",) * 10))
+    refused = catchment("show", run.path, "--convergence")
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)
+    write_header(run.path, planned(run).header)
+    shown = json.loads(catchment("show", run.path, "--convergence", "--json").stdout)
+    assert shown["targets"][0]["totals"]["changed"] == 1
+    rows = [line.split() for line in catchment("show", run.path, "--convergence").stdout.splitlines()]
+    assert ["atlas:1", "changed", "fra", "–", "ber", "0.000", "0", "10", "–"] in rows
+    assert catchment("show", run.path, "--convergence", "--by", "site").returncode == 2
