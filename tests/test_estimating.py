@@ -75,15 +75,16 @@ def lab_plan(folder: Path, lab: str, more: str = "") -> Numbers:
 
 def test_a_lab_without_changes_measures_once(tmp_path: Path) -> None:
     plan = lab_plan(tmp_path, "")
-    assert (plan["probes"], plan["rounds"], plan["results"], plan["packets"]) == (10, 1, 20, 40)
-    assert plan["summary"].startswith("10 vantage points of a lab, 20 results")
+    # Ten times three queries and a ping of three packets.
+    assert (plan["probes"], plan["rounds"], plan["results"], plan["packets"]) == (10, 1, 40, 60)
+    assert plan["summary"].startswith("10 vantage points of a lab, 40 results")
 
 
 def test_a_lab_with_changes_measures_before_and_after_and_streams_meanwhile(tmp_path: Path) -> None:
     changes = ', stream_per_s = 10, before_s = 1, settle_s = 3, changes = [{ change = "withdraw", site = "fra" }]'
     plan = lab_plan(tmp_path, changes)
-    # Two rounds of two queries, and 10 queries a second for 4 s, from 10 vantage points each.
-    assert plan["results"] == 2 * 2 * 10 + 10 * 4 * 10
+    # Two rounds of three DNS queries and a ping, and 10 queries a second for 4 s, from 10 vantage points each.
+    assert plan["results"] == 2 * 4 * 10 + 10 * 4 * 10
 
 
 def test_a_vantage_point_that_the_lab_lacks_is_named(tmp_path: Path) -> None:

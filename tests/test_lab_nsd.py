@@ -34,7 +34,8 @@ def asked(folder: Path, option: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "identity", ["fra1.example", "x" * 255, "a b # c ; 'd' [e] {f}", "".join(set(string.printable[:94]) - {'"', "\\"})]
+    "identity",
+    ["fra1.example", "x" * 255, "a b # c ; 'd' [e] {f}", "".join(sorted({*string.printable[:94]} - {'"', "\\"}))],
 )
 def test_nsd_understands_its_file_and_knows_who_it_is(identity: str, tmp_path: Path) -> None:
     needs_namespaces("nsd-checkconf")

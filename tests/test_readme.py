@@ -34,7 +34,7 @@ def test_every_command_of_the_readme_exists_with_its_options(
     catchment: Callable[..., subprocess.CompletedProcess[str]], command: str
 ) -> None:
     words = re.sub(r"'[^']*'", "X", command).split("#")[0].split()[1:]
-    verb = words[:2] if words[0] in {"services", "sandbox"} else words[:1]
+    verb = words[:2] if words[0] in {"services", "sandbox", "lab"} else words[:1]
     shown = catchment(*verb, "--help").stdout
     for option in (word for word in words if word.startswith("-")):
         assert option in shown, option

@@ -19,6 +19,9 @@ from catchment.platforms.atlas.limits import INTERVAL, Limit
 MOST_HOPS = 32
 """As many routers a traceroute asks at most."""
 
+TURNS_IN_LAB = 3
+"""How often a round in a lab asks each DNS query: of one answer nobody knows whether this host was busy just then."""
+
 _ONE_ROUND_S = 5  # waiting for the last replies, and naming what came
 _A_DAY_S = 86_400
 
@@ -73,7 +76,11 @@ def estimate_lab(campaign: Campaign, targets: Sequence[Target], vantage_points: 
         one = count(target, query, vantage_points[target.af], campaign.schedule, times)
         return replace(one, credits=0, credits_per_day=0, results_per_day=one.results or 0)
 
-    asked = [of(target, query, turns) for target in targets for query in campaign.queries]
+    asked = [
+        of(target, query, turns * (TURNS_IN_LAB if query.kind is Kind.DNS else 1))
+        for target in targets
+        for query in campaign.queries
+    ]
     queries = [query for _ in targets for query in campaign.queries]
     packets = sum(most_packets(query) * (one.results or 0) for query, one in zip(queries, asked, strict=True))
     streaming_s = 0.0

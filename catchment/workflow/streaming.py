@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from catchment.platforms.topology import Topology
 from catchment.platforms.topology.elements import VantagePoint
 from catchment.platforms.topology.epochs import Epoch
 from catchment.store import Accepted, Measurement, ResultWriter, Stage
+from catchment.workflow.estimating import TURNS_IN_LAB
 from catchment.workflow.importing import Progress
 from catchment.workflow.keeping import lab_name
 
@@ -55,15 +56,20 @@ class Bench:
         return row["vantage"] in self.vantages and any(one.target == row["address"] for one in self.measurements)
 
     def round(self, progress: Progress) -> None:
-        """Ask everything once, of everybody."""
-        whole = sum(len(one.vantage_points or ()) for one in self.measurements)
-        results = self.lab.measure(
-            self.measurements, self.queries, self.vantages, rate_per_s=_RATE_PER_S, timeout_s=_TIMEOUT_S
-        )
-        with closing(results):
+        """Ask everything once, of everybody, and DNS some times more."""
+        again = [one for one in self.measurements if one.kind is Kind.DNS]
+        turns = [self.measurements, *([again] * (TURNS_IN_LAB - 1))]
+        whole = sum(len(one.vantage_points or ()) for turn in turns for one in turn)
+        with closing(self._measured(turns)) as results:
             for number, result in enumerate(results, start=1):
                 self.writer.write(result)
                 progress("a round of queries", number / max(number, whole))
+
+    def _measured(self, turns: Sequence[Sequence[Measurement]]) -> Generator[dict[str, Any], None, None]:
+        for turn in filter(None, turns):
+            results = self.lab.measure(turn, self.queries, self.vantages, rate_per_s=_RATE_PER_S, timeout_s=_TIMEOUT_S)
+            with closing(results):
+                yield from results
 
     def change(self, plan: LabPlan, steps: Sequence[Step], progress: Progress) -> tuple[Bench, float]:
         """Change the routes amid a stream of queries; return when they began to change, in seconds since 1970 UTC.
