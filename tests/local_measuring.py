@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from catchment.campaign import Query, check
-from catchment.model import Target
+from catchment.model import Kind, Target
 from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.privileges import missing_privileges
 from catchment.platforms.local.rounds import measure_round
@@ -41,7 +41,7 @@ def wait_for(address: str) -> None:
 
 
 def main(wish: dict[str, Any]) -> None:
-    """Print each result with the number of its round, and at last what privileges are missing."""
+    """Print each result with the number of its round and its place in that, and at last what privileges pings lack."""
     if "user" in wish:  # the interpreter may lie where that user cannot read it, so it is not started anew
         os.setgroups([])
         os.setresgid(*[wish["user"]] * 3)
@@ -53,9 +53,10 @@ def main(wish: dict[str, Any]) -> None:
         targets = [Target(service=None, address=address) for address in of_round["targets"]]
         asked = own_measurements(queries, targets, ["local:test"], time.time(), None, None)
         timeout_s = of_round.get("timeout_s", 1.0)
+        places = {one.id: place for place, one in enumerate(asked[0])}
         for result in measure_round([Vantage(name="local:test")], *asked, rate_per_s=200.0, timeout_s=timeout_s):
-            tell({"round": number, "result": result})
-    tell({"missing": missing_privileges()})
+            tell({"round": number, "place": places[result["msm_id"]], "result": result})
+    tell({"missing": missing_privileges([Query(kind=Kind.PING), Query(kind=Kind.TRACEROUTE)])})
 
 
 def tell(found: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ Identify = Callable[[Measurement, int], str | None]
 
 BY_IPV4 = ("10.0.0.1", "193.0.0.1", "193.0.0.2")
 FRANKFURT = "fra1.demo-dns.example"
+_FIRST_PORT = 40_000
 
 
 @dataclass
@@ -45,6 +46,7 @@ class PretendedPackets:
     hops: Sequence[str] = BY_IPV4
     is_traced: bool = True
     error: Mapping[str, Any] | None = None
+    ping_error: str | None = None
     per_packet_s: float = 0.001
     sent: list[tuple[Kind, str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -58,6 +60,7 @@ class PretendedPackets:
         rate_per_s: float,
         timeout_s: float,
         clock: Callable[[], float],
+        source_ports: Mapping[int, int] | None = None,
     ) -> Iterator[dict[str, Any]]:
         assert timeout_s > 0
         self.rates.append(rate_per_s)
@@ -65,11 +68,12 @@ class PretendedPackets:
             for measurement in measurements:
                 number = sum(kind is measurement.kind for kind, *_ in self.sent)
                 self.sent.append((measurement.kind, measurement.target, clock()))
-                yield self._result(vantage, measurement, queries[measurement.id], number, clock())
+                port = (source_ports or {}).get(measurement.id, _FIRST_PORT + number)
+                yield self._result(vantage, measurement, queries[measurement.id], number, port, clock())
                 self.clock.time += self.per_packet_s
 
     def _result(
-        self, vantage: Vantage, measurement: Measurement, query: Query, number: int, now: float
+        self, vantage: Vantage, measurement: Measurement, query: Query, number: int, port: int, now: float
     ) -> dict[str, Any]:
         assert measurement.kind is query.kind
         head: dict[str, Any] = {
@@ -84,7 +88,7 @@ class PretendedPackets:
             "proto": "UDP" if measurement.kind is Kind.DNS else "ICMP",
         }
         if measurement.kind is Kind.DNS:
-            return head | {"src_port": 40_000 + number} | self._answer(measurement, query, number)
+            return head | {"src_port": port} | self._answer(measurement, query, number)
         if measurement.kind is Kind.PING:
             return head | self._ping(query)
         return head | {"size": 48, "paris_id": 1, "endtime": int(now) + 1, "result": self._hops(measurement.target)}
@@ -100,7 +104,8 @@ class PretendedPackets:
 
     def _ping(self, query: Query) -> dict[str, Any]:
         what: dict[str, Any] = {"x": "*"} if self.ping_ms is None else {"rtt": self.ping_ms}
-        what = what if self.error is None else {"error": "sendto failed: Network is unreachable"}
+        error = self.ping_error if self.error is None else "sendto failed: Network is unreachable"
+        what = what if error is None else {"error": error}
         told = -1 if "rtt" not in what else self.ping_ms
         packets = [what] * query.packets
         return {"sent": query.packets, "rcvd": query.packets * ("rtt" in what), "dup": 0, "size": 48, "ttl": 60,

@@ -8,9 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from catchment.store import Measurement
 
 SERVICE, SERVICE6, CLIENT = "192.0.2.53", "2001:db8:53::53", "10.0.7.1"
 VANTAGE = {"lab:7": "vp7"}
+PATIENCE_S, SILENCE_S = 2.0, 0.3  # for an answer that is to come, on a machine that may be busy; for one that is not
+_WAIT_S = 20
 
 
 def two_ends(delay_ms: float = 4.0) -> Blueprint:
@@ -133,19 +138,24 @@ def with_bird(blueprint: Blueprint, node: str, config: str) -> Blueprint:
     return replace(blueprint, nodes={**blueprint.nodes, node: replace(blueprint.nodes[node], bird=config)})
 
 
-def pings(lab: Lab, address: str, number: int = 15) -> list[float]:
+def pings(lab: Lab, address: str, number: int = 15, *, timeout_s: float = PATIENCE_S) -> list[float]:
     """Return the round trips of those of so many pings from vp7 that were answered, in ms."""
     replies = [
         reply
-        for result in _measure(lab, Query(kind=Kind.PING, packets=1), address, number)
+        for result in _measure(lab, Query(kind=Kind.PING, packets=1), address, number, timeout_s)
         for reply in result["result"]
     ]
     return [reply["rtt"] for reply in replies if "rtt" in reply]
 
 
-def identity(lab: Lab) -> str | None:
+def is_silent(lab: Lab, address: str) -> bool:
+    """Tell whether no ping from vp7 to an address is answered."""
+    return not pings(lab, address, 3, timeout_s=SILENCE_S)
+
+
+def identity(lab: Lab, *, timeout_s: float = PATIENCE_S) -> str | None:
     """Return who answers vp7 at the service's address; None: nobody."""
-    (result,) = _measure(lab, Query(kind=Kind.DNS), SERVICE)
+    (result,) = _measure(lab, Query(kind=Kind.DNS), SERVICE, 1, timeout_s)
     return who(result)
 
 
@@ -162,9 +172,53 @@ def asked(query: Query, address: str, number: int = 1) -> tuple[list[Measurement
     )
 
 
-def _measure(lab: Lab, query: Query, address: str, number: int = 1) -> list[dict[str, Any]]:
+def _measure(lab: Lab, query: Query, address: str, number: int, timeout_s: float) -> list[dict[str, Any]]:
     measurements, queries = asked(query, address, number)
-    return list(lab.measure(measurements, queries, VANTAGE, rate_per_s=500, timeout_s=0.3))
+    return list(lab.measure(measurements, queries, VANTAGE, rate_per_s=500, timeout_s=timeout_s))
+
+
+@contextmanager
+def home_of_labs() -> Iterator[Path]:
+    """Keep the folders of labs apart from all others, in a place with a short path; at the end it must be empty."""
+    folder = Path(tempfile.mkdtemp(prefix="labs-"))
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+        left = [str(path) for path in folder.rglob("*")]
+        shutil.rmtree(folder)
+    assert left == []
+
+
+def until(is_so: Callable[[], bool]) -> bool:
+    """Wait for something to become so."""
+    end = time.monotonic() + _WAIT_S
+    while time.monotonic() < end:
+        if is_so():
+            return True
+        time.sleep(0.01)
+    return is_so()
+
+
+def process_of(lab: Lab, *words: str) -> int:
+    """Return the first process of a lab with such words in its command."""
+    return min(each for each in processes_of(lab.pid) if all(word in _read(f"/proc/{each}/cmdline") for word in words))
+
+
+def workers(lab: Lab) -> set[int]:
+    """Return the processes that measure: forked from the prober, which came first."""
+    probers = {each for each in processes_of(lab.pid) if "lab.prober" in _read(f"/proc/{each}/cmdline")}
+    return probers - {min(probers, default=0)}
+
+
+def all_gone(processes: set[int], namespaces: set[str]) -> bool:
+    """Tell whether neither the processes of a lab nor its namespaces are on the host any more."""
+    return not any(is_alive(each) for each in processes) and not namespaces & all_namespaces()
 
 
 def processes_of(pid: int) -> set[int]:

@@ -12,12 +12,13 @@ import catchment.assign
 from catchment.assign import RULES
 from catchment.model import Verdict
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, message, ping_result, place
+from tests.atlas_results import NOON, dns_error, dns_result, message, ping_result, place, traceroute_result
 from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
 FRA, BER, SIN = "fra1.example-dns.net", "ber1.example-dns.net", "sin1.example-dns.net"
 FOREIGN = "resolver.isp.example"
+UNANSWERED = traceroute_result(1, "192.0.2.1", 9.0, result=[{"hop": 1, "result": [{"x": "*"}] * 3}], proto="UDP")
 
 
 def row(run: Run, vantage: str = "atlas:1") -> dict[str, Any]:
@@ -40,7 +41,12 @@ def row(run: Run, vantage: str = "atlas:1") -> dict[str, Any]:
         ([dns_error(1)], "timeout", "dns-silent"),
         ([dns_error(1), ping_result(1)], "unreachable", "dns-and-ping-silent"),
         ([ping_result(1)], "unreachable", "ping-silent"),
+        ([dns_error(1), UNANSWERED], "timeout", "dns-and-traceroute-silent"),
+        ([dns_error(1), UNANSWERED, ping_result(1)], "unreachable", "dns-and-ping-silent"),
+        ([UNANSWERED], "timeout", "traceroute-silent"),
+        ([UNANSWERED, ping_result(1)], "unreachable", "ping-silent"),
         ([dns_error(1), ping_result(1, 9.0)], "dns-dead", "ping-answers-dns-silent"),
+        ([dns_error(1), traceroute_result(1, "192.0.2.1", 9.0)], "dns-dead", "ping-answers-dns-silent"),
         ([ping_result(1, 9.0)], "no-identity", "no-identity-asked"),
         ([dns_error(1, {"getaddrinfo": "no name"})], "probe-failed", "could-not-send"),
         ([dns_error(1, {"idmismatch": "1"})], "malformed", "unreadable"),

@@ -160,7 +160,7 @@ CAMPAIGN = 'name = "x"\nplatform = "atlas"\ntargets = [{ service = "k-root" }]\n
     ("text", "complaint"),
     [
         (CAMPAIGN.replace('"x"', '"../x"'), "key 'name': '../x' names a folder"),
-        (CAMPAIGN.replace("atlas", "moon"), "key 'platform': input should be 'atlas' or 'sandbox'"),
+        (CAMPAIGN.replace("atlas", "moon"), "key 'platform': input should be 'atlas', 'sandbox', 'local' or 'lab'"),
         (CAMPAIGN + "queries = []", "key 'queries': is empty"),
         (CAMPAIGN + "schedule = { interval_s = 10 }", "10 s is too short: 60 or more"),
         (CAMPAIGN + "schedule = { interval_s = 300 }", "say when to end, by 'rounds', 'stop' or 'change_at'"),

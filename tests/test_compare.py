@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.false_alarms import alarms, compare_noise, count_alarms
+from benchmarks.two_sides import Seen, compare_sides, lost
 from catchment import terminal, workflow
 from catchment.compare import pair_targets
+from catchment.compare.surplus import is_news
 from catchment.errors import UnknownName
-from catchment.model import Grouping, Level, Target, Window
+from catchment.model import Grouping, Level, Target, Verdict, Window
+from catchment.services import find_service
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, ping_result, place
+from tests.atlas_results import NOON, dns_error, dns_result, ping_result
 from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
@@ -23,6 +27,24 @@ FRA, BER, LON = (f"{code}1.example-dns.net" for code in ("fra", "ber", "lon"))
 def compared(before: Run, after: Run, **options: Any) -> dict[str, Any]:
     found: dict[str, Any] = workflow.compare_runs((before, Window()), (after, Window()), **options)["targets"][0]
     return found
+
+
+def at(site: str, *numbers: int, **more: Any) -> list[Seen]:
+    """Return vantage points that reached a site."""
+    return [Seen(vantage=f"atlas:{number}", site=site, **more) for number in numbers]
+
+
+def none(verdict: Verdict, *numbers: int, **more: Any) -> list[Seen]:
+    """Return vantage points that reached no site."""
+    return [lost(f"atlas:{number}", verdict, **more) for number in numbers]
+
+
+def shown(found: dict[str, Any]) -> str:
+    """Return what the terminal shows of the comparison of a target."""
+    numbers = {"before": "b", "after": "a", "service_digest": {}, "level": "site", "targets": [found]}
+    out = io.StringIO()
+    Console(file=out, width=250, highlight=False).print(terminal.show_comparison(numbers))
+    return out.getvalue()
 
 
 def sites_of(run: Run) -> dict[str, str]:
@@ -55,10 +77,8 @@ def test_a_run_against_itself_moves_nobody(sample: dict[str, Run]) -> None:
     assert found["summary"] == f"None of {found['paired']} vantage points moved."
 
 
-def test_a_swap_moves_vantage_points_but_not_shares(import_lines: Import) -> None:
-    before = import_lines(dns_result(1, FRA), dns_result(2, BER))
-    after = import_lines(dns_result(1, BER), dns_result(2, FRA))
-    found = compared(before, after)
+def test_a_swap_moves_vantage_points_but_not_shares() -> None:
+    found = compare_sides([*at("fra", 1), *at("ber", 2)], [*at("ber", 1), *at("fra", 2)])
     assert (found["moved_share"], found["total_variation"]) == (1.0, 0.0)
 
 
@@ -77,21 +97,16 @@ def test_only_vantage_points_assigned_on_both_sides_are_compared_and_the_others_
     assert found["paired"] + sum(found["excluded"].values()) == 6
 
 
-def test_latency_is_told_apart_for_those_that_moved_and_those_that_stayed(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n, FRA, rtt_ms=10.0 * n) for n in (1, 2, 3)))
-    after = import_lines(
-        dns_result(1, FRA, rtt_ms=11.0), dns_result(2, BER, rtt_ms=80.0), dns_result(3, BER, rtt_ms=50.0)
-    )
-    rtt = compared(before, after)["rtt_ms"]
+def test_latency_is_told_apart_for_those_that_moved_and_those_that_stayed() -> None:
+    before = [one for n in (1, 2, 3) for one in at("fra", n, rtts_ms=[10.0 * n])]
+    after = [*at("fra", 1, rtts_ms=[11.0]), *at("ber", 2, rtts_ms=[80.0]), *at("ber", 3, rtts_ms=[50.0])]
+    rtt = compare_sides(before, after)["rtt_ms"]
     assert rtt["moved"] == {"vantage_points": 2, "before": 25.0, "after": 65.0, "change": 40.0}
     assert rtt["unmoved"] == {"vantage_points": 1, "before": 10.0, "after": 11.0, "change": 1.0}
 
 
-def test_those_that_flap_anyway_are_counted_among_the_moved(import_lines: Import) -> None:
-    flapping = [dns_result(1, text, timestamp=NOON + n) for n, text in enumerate((FRA, BER, FRA))]
-    before = import_lines(*flapping, dns_result(2, FRA))
-    after = import_lines(dns_result(1, BER), dns_result(2, BER))
-    found = compared(before, after)
+def test_those_that_flap_anyway_are_counted_among_the_moved() -> None:
+    found = compare_sides([*at("fra", 1, flips=2), *at("fra", 2)], at("ber", 1, 2))
     assert (found["moved"], found["moved_flapping"]) == (2, 1)
 
 
@@ -107,11 +122,10 @@ def test_two_windows_of_one_run_can_be_compared(import_lines: Import) -> None:
     assert numbers["before"].endswith("[..2026-11-01T12:05:00Z]")
 
 
-def test_groups_tell_where_the_moves_are(import_lines: Import) -> None:
-    probes = [place(1), place(2, 51.5, -0.1, "GB"), place(3, 51.5, -0.1, "GB")]
-    before = import_lines(*(dns_result(n, FRA) for n in (1, 2, 3)), probes=probes)
-    after = import_lines(dns_result(1), dns_result(2, LON), dns_result(3, LON), probes=probes)
-    groups = compared(before, after, by=Grouping.COUNTRY)["groups"]
+def test_groups_tell_where_the_moves_are() -> None:
+    after = [*at("fra", 1, country="DE"), *at("lon", 2, 3, country="GB")]
+    before = [*at("fra", 1, country="DE"), *at("fra", 2, 3, country="GB")]
+    groups = compare_sides(before, after, by=Grouping.COUNTRY)["groups"]
     assert [(group["key"], group["paired"], group["moved"]) for group in groups] == [("GB", 2, 2), ("DE", 1, 0)]
 
 
@@ -146,55 +160,63 @@ def test_when_everything_vanishes_the_summary_says_so_and_nobody_moved(import_li
     )
 
 
-def test_without_pings_nobody_knows_whether_the_route_is_gone_or_the_servers(import_lines: Import) -> None:
-    found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2)))
-    assert found["summary"] == (
+def test_without_pings_nobody_knows_whether_the_route_is_gone_or_the_servers() -> None:
+    assert compare_sides(at("fra", 1, 2), none(Verdict.TIMEOUT, 1, 2))["summary"] == (
         "2 of 2 vantage points that reached a site reach none now (2 timeout): "
         "the address seems to be withdrawn, or its servers are dead; a ping would tell."
     )
 
 
-def test_one_vantage_point_alone_withdraws_no_address(import_lines: Import) -> None:
-    after = import_lines(dns_error(1), ping_result(1))
-    assert compared(import_lines(dns_result(1)), after)["summary"] == (
+def test_one_vantage_point_alone_withdraws_no_address() -> None:
+    assert compare_sides(at("fra", 1), none(Verdict.UNREACHABLE, 1))["summary"] == (
         "1 of 1 vantage point that reached a site reaches none now (1 unreachable)."
     )
 
 
-def test_where_those_of_one_site_vanish_it_is_named(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n, FRA if n < 6 else BER) for n in range(1, 10)))
-    after = import_lines(
-        *(dns_error(n) for n in range(1, 6)),
-        *(ping_result(n) for n in range(1, 6)),
-        *(dns_result(n, BER) for n in range(6, 10)),
-    )
-    assert compared(before, after)["summary"] == (
+def test_where_those_of_one_site_vanish_it_is_named_and_keeps_its_row() -> None:
+    before = [*at("fra", *range(1, 6)), *at("ber", *range(6, 10))]
+    found = compare_sides(before, [*none(Verdict.UNREACHABLE, *range(1, 6)), *at("ber", *range(6, 10))])
+    assert found["summary"] == (
         "5 of 9 vantage points that reached a site reach none now (5 unreachable): all that were at fra. "
         "None of 4 vantage points that did both times moved."
     )
+    sites = {site["site"]: site for site in found["sites"]}
+    assert (sites["fra"]["before"], sites["fra"]["after"]) == (0, 0)
+    assert (sites["fra"]["all_before"], sites["fra"]["all_after"]) == (5, 0)
+    rows = [line.split() for line in shown(found).splitlines()]
+    assert ["fra", "5", "0", "0", "0", "5", "→", "0"] in rows
+    assert ["ber", "4", "4", "0", "0"] in rows
 
 
-def test_who_never_reported_has_not_lost_the_service(import_lines: Import) -> None:
-    found = compared(import_lines(dns_result(1), dns_result(2)), import_lines(dns_result(1)))
+def test_where_all_vanish_their_sites_are_shown_all_the_same() -> None:
+    found = compare_sides(at("fra", 1, 2), none(Verdict.UNREACHABLE, 1, 2))
+    assert ["fra", "2", "0", "0", "0", "2", "→", "0"] in [line.split() for line in shown(found).splitlines()]
+
+
+def test_who_is_lost_and_who_came_back_stand_side_by_side() -> None:
+    before = [*at("fra", *range(1, 97)), *none(Verdict.TIMEOUT, *range(97, 102))]
+    after = [*at("fra", *range(5, 102)), *none(Verdict.TIMEOUT, *range(1, 5))]
+    assert compare_sides(before, after)["summary"] == (
+        "None of 92 vantage points moved. 4 of 96 vantage points that reached a site reach none now (4 timeout); "
+        "5 that reached none before do now (5 timeout)."
+    )
+
+
+def test_who_never_reported_has_not_lost_the_service() -> None:
+    found = compare_sides(at("fra", 1, 2), at("fra", 1))
     assert (found["lost"], found["reached"]) == ([{"verdict": "no-result", "vantage_points": 1}], 1)
     assert found["summary"] == "None of 1 vantage point moved. 1 reached a site only before (after: no-result 1)."
 
 
-def test_what_is_found_again_is_told_the_other_way_round(import_lines: Import) -> None:
-    there, gone = import_lines(dns_result(1), dns_result(2)), import_lines(dns_error(1), dns_error(2))
-    found = compared(gone, there)
+def test_what_is_found_again_is_told_the_other_way_round() -> None:
+    found = compare_sides(none(Verdict.TIMEOUT, 1, 2), at("fra", 1, 2))
     assert (found["found"], found["lost"]) == ([{"verdict": "timeout", "vantage_points": 2}], [])
     assert found["summary"] == "2 vantage points reach a site now, and none did before (2 timeout)."
 
 
-def test_servers_that_died_behind_a_route_that_stays_are_named_by_their_site(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n, FRA if n < 6 else BER) for n in range(1, 10)))
-    after = import_lines(
-        *(dns_error(n) for n in range(1, 6)),
-        *(ping_result(n, 5.0) for n in range(1, 6)),
-        *(dns_result(n, BER) for n in range(6, 10)),
-    )
-    found = compared(before, after)
+def test_servers_that_died_behind_a_route_that_stays_are_named_by_their_site() -> None:
+    before = [*at("fra", *range(1, 6)), *at("ber", *range(6, 10))]
+    found = compare_sides(before, [*none(Verdict.DNS_DEAD, *range(1, 6)), *at("ber", *range(6, 10))])
     assert found["dead"] == [{"site": "fra", "vantage_points": 5, "of": 5}]
     assert found["summary"] == (
         "5 vantage points: pings are answered, DNS is not: the servers at fra seem dead while its route stays. "
@@ -202,18 +224,35 @@ def test_servers_that_died_behind_a_route_that_stays_are_named_by_their_site(imp
     )
 
 
-def test_a_site_that_still_answers_others_is_not_dead(import_lines: Import) -> None:
-    before = import_lines(dns_result(1), dns_result(2))
-    after = import_lines(dns_error(1), ping_result(1, 5.0), dns_result(2))
-    found = compared(before, after)
+def test_a_site_that_still_answers_others_is_not_dead() -> None:
+    found = compare_sides(at("fra", 1, 2), [*none(Verdict.DNS_DEAD, 1), *at("fra", 2)])
     assert found["dead"] == [{"site": "fra", "vantage_points": 1, "of": 2}]
     assert found["summary"] == "None of 1 vantage point moved. 1 reached a site only before (after: dns-dead 1)."
 
 
-def test_runs_without_a_common_target_are_refused(import_lines: Import) -> None:
+def test_a_lost_query_of_the_only_vantage_point_at_a_site_kills_no_server() -> None:
+    before = [*at("fra", *range(1, 299)), *at("lon", 299), *at("ber", 300)]
+    found = compare_sides(before, [*at("fra", *range(1, 299)), *none(Verdict.DNS_DEAD, 299, 300)])
+    assert found["dead"] == [
+        {"site": "ber", "vantage_points": 1, "of": 1},
+        {"site": "lon", "vantage_points": 1, "of": 1},
+    ]
+    assert found["summary"] == "None of 298 vantage points moved. 2 reached a site only before (after: dns-dead 2)."
+
+
+def test_of_several_sites_only_those_with_several_vantage_points_can_be_dead() -> None:
+    before = [*at("fra", *range(1, 9)), *at("lon", 9, 10, 11), *at("ber", 12)]
+    found = compare_sides(before, [*at("fra", *range(1, 9)), *none(Verdict.DNS_DEAD, 9, 10, 11, 12)])
+    assert found["summary"] == (
+        "3 vantage points: pings are answered, DNS is not: the servers at lon seem dead while its route stays. "
+        "None of 8 vantage points moved. 1 reached a site only before (after: dns-dead 1)."
+    )
+
+
+def test_runs_without_a_common_target_are_refused(sample: dict[str, Run], import_lines: Import) -> None:
     other = import_lines(dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129"), service="k-root")
     with pytest.raises(UnknownName, match="no target in common"):
-        compared(import_lines(dns_result(1)), other)
+        compared(sample["before"], other)
 
 
 def test_a_renumbered_service_is_compared_with_itself() -> None:
@@ -227,29 +266,23 @@ def test_targets_that_cannot_be_told_apart_are_not_paired() -> None:
     assert pair_targets(old, [Target(service="x", address="192.0.2.3")]) == []
 
 
-def test_servers_of_one_site_are_one_place_unless_servers_are_compared(import_lines: Import) -> None:
-    before = import_lines(dns_result(1, "fra1.example-dns.net"), dns_result(2, "fra1.example-dns.net"))
-    after = import_lines(dns_result(1, "fra2.example-dns.net"), dns_result(2, "fra1.example-dns.net"))
-    assert compared(before, after)["moved"] == 0
-    found = compared(before, after, level=Level.SERVER)
+def test_servers_of_one_site_are_one_place_unless_servers_are_compared() -> None:
+    before, after = at("fra", 1, 2), [*at("fra", 1, server="2"), *at("fra", 2)]
+    assert compare_sides(before, after)["moved"] == 0
+    found = compare_sides(before, after, level=Level.SERVER)
     assert (found["moved"], found["moves"][0]["from"], found["moves"][0]["to"]) == (1, "fra/1", "fra/2")
     assert found["summary"].startswith("1 of 2 vantage points moved to another server (50.0 %): fra/1 → fra/2 1")
 
 
-def test_sites_of_one_country_are_one_place_where_countries_are_compared(import_lines: Import) -> None:
-    before = import_lines(dns_result(1, FRA), dns_result(2, FRA))
-    after = import_lines(dns_result(1, BER), dns_result(2, LON))
-    found = compared(before, after, level=Level.COUNTRY)
+def test_sites_of_one_country_are_one_place_where_countries_are_compared() -> None:
+    after = [*at("ber", 1), *at("lon", 2)]
+    found = compare_sides(at("fra", 1, 2), after, [find_service(str(EXAMPLE_SERVICE))], level=Level.COUNTRY)
     assert [(move["from"], move["to"], move["vantage_points"]) for move in found["moves"]] == [("DE", "GB", 1)]
     assert found["summary"].startswith("1 of 2 vantage points moved to another country")
 
 
-def test_where_identities_name_no_server_none_is_compared(import_lines: Import, tmp_path: Path) -> None:
-    service = tmp_path / "nameless.toml"
-    service.write_text(EXAMPLE_SERVICE.read_text().replace("(?P<server>\\d+)", "\\d+"))
-    before = import_lines(dns_result(1, FRA), service=str(service))
-    after = import_lines(dns_result(1, BER), service=str(service))
-    found = compared(before, after, level=Level.SERVER)
+def test_where_identities_name_no_server_none_is_compared() -> None:
+    found = compare_sides(at("fra", 1, server=None), at("ber", 1, server=None), level=Level.SERVER)
     assert (found["paired"], found["excluded"]) == (0, {"its server has no name": 1})
     assert found["summary"] == "No identity names the server of 1 vantage point: compare with --level site."
 
@@ -257,30 +290,42 @@ def test_where_identities_name_no_server_none_is_compared(import_lines: Import, 
 EVIL = "ns1.hijacker.example"
 
 
-def test_a_hijack_leads_the_summary_with_what_became_of_most(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n) for n in range(1, 5)))
-    after = import_lines(dns_result(1), *(dns_result(n, EVIL) for n in range(2, 5)))
-    assert compared(before, after)["summary"] == (
+def caught(*numbers: int, text: str = EVIL, **more: Any) -> list[Seen]:
+    return none(Verdict.FOREIGN_IDENTITY, *numbers, foreign={text: 1}, **more)
+
+
+def test_a_hijack_leads_the_summary_with_what_became_of_most() -> None:
+    assert compare_sides(at("fra", 1, 2, 3, 4), [*at("fra", 1), *caught(2, 3, 4)])["summary"] == (
         "3 of 4 vantage points now hear 'ns1.hijacker.example', which is none of the service's. "
         "None of 1 vantage point that did both times moved."
     )
 
 
-def test_a_hijack_names_who_is_caught_where_and_by_whom(import_lines: Import) -> None:
-    probes = [place(n, country="DE" if n < 3 else "GB", asn_v4=64_500 + n % 2) for n in range(1, 31)]
-    before = import_lines(*(dns_result(n) for n in range(1, 31)), probes=probes)
-    after = import_lines(*(dns_result(n, EVIL if n < 30 else "other.example") for n in range(1, 31)), probes=probes)
-    found = compared(before, after)
-    caught = found["caught"]
-    assert (caught["vantage_points"], caught["alone"], caught["of"]) == (30, 30, 30)
-    assert caught["identities"] == [
-        {"text": EVIL, "vantage_points": 29},
-        {"text": "other.example", "vantage_points": 1},
+def test_the_end_of_a_hijack_is_told_as_well() -> None:
+    found = compare_sides([*at("fra", 1), *caught(2, 3, 4)], at("fra", 1, 2, 3, 4))
+    assert (found["caught"]["vantage_points"], found["freed"]["vantage_points"], found["freed"]["alone"]) == (0, 3, 3)
+    assert found["freed"]["identities"] == [{"text": EVIL, "vantage_points": 3}]
+    assert found["summary"] == (
+        "3 of 4 vantage points no longer hear 'ns1.hijacker.example', which is none of the service's. "
+        "None of 1 vantage point that did both times moved."
+    )
+    assert "No longer answered by somebody else: “ns1.hijacker.example” 3." in shown(found)
+
+
+def test_a_hijack_names_who_is_caught_where_and_by_whom() -> None:
+    places = [{"country": "DE" if n < 3 else "GB", "asn": 64_500 + n % 2} for n in range(1, 31)]
+    before = [one for n, place in enumerate(places, 1) for one in at("fra", n, **place)]
+    after = [
+        one for n, place in enumerate(places, 1) for one in caught(n, text=EVIL if n < 30 else "other.example", **place)
     ]
-    assert caught["countries"] == {"GB": 28, "DE": 2}
-    assert caught["asns"] == {"64500": 15, "64501": 15}
-    assert [one["vantage"] for one in caught["listed"]] == [f"atlas:{n}" for n in range(1, 21)]
-    assert caught["listed"][0]["site_before"] == "fra"
+    found = compare_sides(before, after)
+    who = found["caught"]
+    assert (who["vantage_points"], who["alone"], who["of"]) == (30, 30, 30)
+    assert who["identities"] == [{"text": EVIL, "vantage_points": 29}, {"text": "other.example", "vantage_points": 1}]
+    assert who["countries"] == {"GB": 28, "DE": 2}
+    assert who["asns"] == {"64500": 15, "64501": 15}
+    assert [one["vantage"] for one in who["listed"]] == [f"atlas:{n}" for n in range(1, 21)]
+    assert who["listed"][0]["site_before"] == "fra"
     assert found["moved"] == 0
     assert found["summary"] == (
         "30 of 30 vantage points now hear identities that are none of the service's: "
@@ -288,18 +333,16 @@ def test_a_hijack_names_who_is_caught_where_and_by_whom(import_lines: Import) ->
     )
 
 
-def test_who_heard_somebody_else_before_or_was_silent_is_not_caught(import_lines: Import) -> None:
-    before = import_lines(dns_result(1, "isp.example"), dns_result(2))
-    after = import_lines(dns_result(1, EVIL), dns_result(2), dns_result(3, EVIL))
-    found = compared(before, after)
+def test_who_heard_somebody_else_before_or_was_silent_is_not_caught() -> None:
+    found = compare_sides([*caught(1, text="isp.example"), *at("fra", 2)], [*caught(1, 3), *at("fra", 2)])
     assert (found["caught"]["vantage_points"], found["caught"]["listed"]) == (0, [])
+    assert found["freed"]["vantage_points"] == 0
     assert found["summary"] == "None of 1 vantage point moved."
 
 
-def test_who_hears_somebody_else_now_and_then_is_caught_and_keeps_its_site(import_lines: Import) -> None:
-    before = import_lines(dns_result(1), dns_result(2))
-    answers = [dns_result(1, text, timestamp=NOON + n) for n, text in enumerate((FRA, FRA, EVIL))]
-    found = compared(before, import_lines(*answers, dns_result(2)))
+def test_who_hears_somebody_else_now_and_then_is_caught_and_keeps_its_site() -> None:
+    after = [*at("fra", 1, foreign={EVIL: 1}, rtts_ms=[20.0]), *at("fra", 2)]
+    found = compare_sides(at("fra", 1, 2), after)
     assert (found["caught"]["vantage_points"], found["caught"]["alone"], found["paired"]) == (1, 0, 2)
     assert found["summary"] == (
         "1 of 2 vantage points now and then hears 'ns1.hijacker.example', which is none of the service's. "
@@ -307,17 +350,12 @@ def test_who_hears_somebody_else_now_and_then_is_caught_and_keeps_its_site(impor
     )
 
 
-def test_one_caught_of_many_does_not_go_before_what_became_of_the_others(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n) for n in range(1, 41)))
-    after = import_lines(*(dns_result(n) for n in range(1, 40)), dns_result(40, "box.isp.example"))
-    assert compared(before, after)["summary"] == (
+def test_one_caught_of_many_does_not_go_before_what_became_of_the_others() -> None:
+    after = [*at("fra", *range(1, 40)), *caught(40, text="box.isp.example")]
+    assert compare_sides(at("fra", *range(1, 41)), after)["summary"] == (
         "None of 39 vantage points moved. "
         "1 of 40 vantage points now hears 'box.isp.example', which is none of the service's."
     )
-
-
-def three(probe: int, *rtts_ms: float) -> list[dict[str, Any]]:
-    return [dns_result(probe, rtt_ms=rtt_ms, timestamp=NOON + n) for n, rtt_ms in enumerate(rtts_ms)]
 
 
 WAYS: tuple[tuple[tuple[float, ...], tuple[float, ...], str | None], ...] = (
@@ -333,20 +371,24 @@ WAYS: tuple[tuple[tuple[float, ...], tuple[float, ...], str | None], ...] = (
 )
 
 
-def test_a_longer_way_to_the_same_site_is_told_from_jitter(import_lines: Import) -> None:
-    before = import_lines(*(one for n, (was, _, _) in enumerate(WAYS) for one in three(n, *was)))
-    after = import_lines(*(one for n, (_, now, _) in enumerate(WAYS) for one in three(n, *now)))
-    found = compared(before, after)
+def test_a_longer_way_to_the_same_site_is_told_from_jitter() -> None:
+    before = [Seen(vantage=f"atlas:{n}", rtts_ms=was) for n, (was, _, _) in enumerate(WAYS)]
+    after = [Seen(vantage=f"atlas:{n}", rtts_ms=now) for n, (_, now, _) in enumerate(WAYS)]
+    found = compare_sides(before, after)
     for change in ("slower", "faster"):
         expected = {f"atlas:{n}" for n, (_, _, what) in enumerate(WAYS) if what == change}
         assert {one["vantage"] for one in found[change]["listed"]} == expected
         assert (found[change]["vantage_points"], found[change]["of"]) == (len(expected), len(WAYS))
 
 
-def test_who_is_slower_at_the_same_site_is_listed_and_the_summary_says_so(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n, rtt_ms=20.0) for n in range(1, 5)))
-    after = import_lines(*(dns_result(n, rtt_ms=200.0) for n in range(1, 4)), dns_result(4, rtt_ms=20.0))
-    found = compared(before, after)
+def test_the_fastest_of_many_packets_is_no_measure_for_one() -> None:
+    # One of five answers queues for 100 ms; the one after does.
+    before = [Seen(vantage=f"atlas:{n}", rtts_ms=[120.0, 20.0, 20.0, 20.0, 20.0]) for n in range(9)]
+    assert compare_sides(before, at("fra", *range(9), rtts_ms=[120.0]))["slower"]["vantage_points"] == 0
+
+
+def test_who_is_slower_at_the_same_site_is_listed_and_the_summary_says_so() -> None:
+    found = compare_sides(at("fra", 1, 2, 3, 4), [*at("fra", 1, 2, 3, rtts_ms=[200.0]), *at("fra", 4)])
     slower = found["slower"]
     assert (slower["vantage_points"], slower["of"], slower["rtt_ms_before"], slower["rtt_ms_after"]) == (3, 4, 20, 200)
     assert slower["listed"][0] == {
@@ -362,52 +404,86 @@ def test_who_is_slower_at_the_same_site_is_listed_and_the_summary_says_so(import
     )
 
 
-def test_pings_tell_that_a_single_slow_answer_was_chance(import_lines: Import) -> None:
-    before = import_lines(dns_result(1, rtt_ms=20.0), ping_result(1, 19.0))
-    after = import_lines(dns_result(1, rtt_ms=200.0), ping_result(1, 19.0))
-    assert compared(before, after)["slower"]["vantage_points"] == 0
+def test_pings_tell_that_a_single_slow_answer_was_chance() -> None:
+    found = compare_sides(at("fra", 1, pings_ms=[19.0]), at("fra", 1, rtts_ms=[200.0], pings_ms=[19.0]))
+    assert found["slower"]["vantage_points"] == 0
 
 
-def test_as_many_slower_as_faster_is_noise_and_no_news(import_lines: Import) -> None:
-    slow, fast = dns_result(1, rtt_ms=20.0), dns_result(2, rtt_ms=200.0)
-    found = compared(import_lines(slow, fast), import_lines(dns_result(1, rtt_ms=200.0), dns_result(2, rtt_ms=20.0)))
-    assert (found["slower"]["vantage_points"], found["faster"]["vantage_points"]) == (1, 1)
-    assert found["summary"] == "None of 2 vantage points moved."
+def test_as_many_slower_as_faster_is_noise_and_no_news() -> None:
+    slow, fast = range(1, 6), range(6, 11)
+    before = [*at("fra", *slow), *at("fra", *fast, rtts_ms=[200.0])]
+    found = compare_sides(before, [*at("fra", *slow, rtts_ms=[200.0]), *at("fra", *fast)])
+    assert (found["slower"]["vantage_points"], found["faster"]["vantage_points"]) == (5, 5)
+    assert found["summary"] == "None of 10 vantage points moved."
 
 
-def test_who_moved_is_not_slower_at_the_same_site(import_lines: Import) -> None:
-    found = compared(import_lines(dns_result(1, FRA)), import_lines(dns_result(1, BER, rtt_ms=500.0)))
+def test_one_in_twenty_is_told_where_they_are_many_and_none_is_faster() -> None:
+    everybody = range(1, 1001)
+    after = [*at("fra", *everybody[:49], rtts_ms=[220.0]), *at("fra", *everybody[49:])]
+    assert "49 of 1000 that stayed are slower now" in compare_sides(at("fra", *everybody), after)["summary"]
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "of", "news"),
+    [
+        (1, 0, 1, False),
+        (2, 0, 2, False),
+        (3, 0, 4, True),
+        (3, 0, 9, True),
+        (3, 0, 10, False),
+        (3, 1, 4, False),
+        (6, 0, 120, True),
+        (6, 1, 120, False),
+        (6, 0, 121, False),
+        (5, 0, 100, False),
+        (9, 0, 1000, True),  # 3 standard deviations of 9
+        (8, 0, 1000, False),
+        (20, 6, 100, False),  # 2.7
+        (22, 6, 100, True),
+        (300, 200, 1000, False),  # 4.5, and not twice as many
+        (49, 0, 1000, True),
+        (0, 49, 1000, False),
+    ],
+)
+def test_news_is_a_surplus_beyond_chance(more: int, less: int, of: int, news: bool) -> None:
+    assert is_news(more, less, of) is news
+
+
+@pytest.mark.parametrize(("size", "answers"), [(10, (1, 1)), (30, (4, 4)), (100, (20, 1))])
+def test_noise_alone_raises_no_alarm(size: int, answers: tuple[int, int]) -> None:
+    assert count_alarms(size, answers, range(6)).total() == 0
+
+
+def test_amid_the_noise_a_tenth_that_is_slower_is_noticed() -> None:
+    assert alarms(compare_noise(150, (20, 20), 0, slower=15)) & {"slower", "leak"}
+
+
+def test_who_moved_is_not_slower_at_the_same_site() -> None:
+    found = compare_sides(at("fra", 1), at("ber", 1, rtts_ms=[500.0]))
     assert (found["slower"]["vantage_points"], found["slower"]["of"]) == (0, 0)
 
 
-def test_the_terminal_shows_who_is_caught_and_slower_and_no_escape_sequence(import_lines: Import) -> None:
-    before = import_lines(*(dns_result(n, rtt_ms=20.0) for n in (1, 2)))
-    after = import_lines(dns_result(1, "\x1b[31mevil.example"), dns_result(2, rtt_ms=200.0))
-    numbers = workflow.compare_runs((before, Window()), (after, Window()))
-    out = io.StringIO()
-    Console(file=out, width=250, highlight=False).print(terminal.show_comparison(numbers))
-    shown = out.getvalue()
-    assert "\x1b" not in shown
-    assert "Answered by somebody else now: “\\x1b[31mevil.example” 1." in shown
-    assert "Slower at the same site: 1 of 1, median 20.0 → 200.0 ms: atlas:2 (fra) 20.0 → 200.0." in shown
+def test_the_terminal_shows_who_is_caught_and_slower_and_no_escape_sequence() -> None:
+    text = shown(
+        compare_sides(at("fra", 1, 2), [*caught(1, text="\x1b[31mevil.example"), *at("fra", 2, rtts_ms=[200.0])])
+    )
+    assert "\x1b" not in text
+    assert "Answered by somebody else now: “\\x1b[31mevil.example” 1." in text
+    assert "Slower at the same site: 1 of 1, median 20.0 → 200.0 ms: atlas:2 (fra) 20.0 → 200.0." in text
 
 
-def test_targets_to_compare_can_be_chosen(import_lines: Import) -> None:
-    run = import_lines(dns_result(1))
+def test_targets_to_compare_can_be_chosen(sample: dict[str, Run]) -> None:
+    run = sample["before"]
     assert compared(run, run, af=4)["target"] == "192.0.2.53"
     with pytest.raises(UnknownName, match="no such target"):
         compared(run, run, af=6)
 
 
-def test_a_vantage_point_behind_a_load_balancer_flaps_between_servers_and_not_between_sites(
-    import_lines: Import,
-) -> None:
-    both = [dns_result(1, f"fra{turn % 2 + 1}.example-dns.net", timestamp=NOON + turn) for turn in range(4)]
-    before = import_lines(*both, dns_result(1, "fra1.example-dns.net", timestamp=NOON + 9))
-    after = import_lines(*both, dns_result(1, "fra2.example-dns.net", timestamp=NOON + 9))
-    found = compared(before, after, level=Level.SERVER)
+def test_a_vantage_point_behind_a_load_balancer_flaps_between_servers_and_not_between_sites() -> None:
+    before, after = at("fra", 1, servers_seen=2), at("fra", 1, server="2", servers_seen=2)
+    found = compare_sides(before, after, level=Level.SERVER)
     assert (found["moved"], found["moved_flapping"]) == (1, 1)
-    assert compared(before, after)["moved_flapping"] == 0
+    assert compare_sides(before, after)["moved_flapping"] == 0
 
 
 OPEN = """

@@ -48,6 +48,21 @@ def test_what_asks_once_takes_as_long_as_its_packets(tmp_path: Path) -> None:
     assert plan["limits"] == []
 
 
+def test_a_query_over_tcp_is_as_many_packets_in_the_plan_as_in_its_pace(tmp_path: Path) -> None:
+    text = 'queries = [{ kind = "dns", protocol = "TCP" }]\nlocal = { rate_per_s = 0.1 }\n'
+    plan = plan_of(tmp_path, text + "schedule = { interval_s = 20, rounds = 3 }")
+    assert plan["packets"] == 3 * 5  # of ours: SYN, ACK, the query, ACK, FIN
+    (limit,) = plan["limits"]
+    assert (limit["value"], limit["ok"]) == (pytest.approx(50), False)
+
+
+@pytest.mark.parametrize(("rate", "told"), [("1e-9", "at least 0.01, and at most 100"), ("nan", "at least 0.01")])
+def test_a_pace_at_which_nothing_would_ever_come_is_refused(tmp_path: Path, rate: str, told: str) -> None:
+    with pytest.raises(InvalidFile, match=rf"key 'local\.rate_per_s': {told}"):
+        plan_of(tmp_path, f"local = {{ rate_per_s = {rate} }}")
+    assert plan_of(tmp_path, "local = { rate_per_s = 0.01 }")["duration_s"] == 405  # four packets, and the last replies
+
+
 @pytest.mark.parametrize(("interval_s", "is_kept"), [(7, True), (6, False)])
 def test_a_round_must_be_sent_before_the_next_begins(tmp_path: Path, interval_s: int, is_kept: bool) -> None:
     # 32 packets of a traceroute, 32 more, 10 a second: 6.4 s.

@@ -257,6 +257,14 @@ EXPLAINED: dict[str, tuple[Verdict, str, dict[str, Any], list[str]]] = {
         Verdict.TIMEOUT, "dns-silent", {"timeouts": 1},
         ["1 DNS query, no answer", "Nothing else was asked", "a ping would tell"],
     ),
+    "timeout of DNS and a traceroute": (
+        Verdict.TIMEOUT, "dns-and-traceroute-silent", {"timeouts": 2, "pings_lost": 1},
+        ["2 DNS queries and 1 traceroute, no answer", "No ping was sent", "a ping would tell"],
+    ),
+    "timeout of a traceroute": (
+        Verdict.TIMEOUT, "traceroute-silent", {"pings_lost": 2},
+        ["Nothing came back: 2 traceroutes, no answer", "No ping was sent"],
+    ),
     "probe-failed": (
         Verdict.PROBE_FAILED,
         "could-not-send",

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from copy import deepcopy
@@ -32,6 +33,7 @@ from catchment.store import Run
 from catchment.workflow import here
 from catchment.workflow.here import Look, has_route, look
 from catchment.workflow.reaching import Means
+from catchment.workflow.throwaway import throwaway_folder
 from tests.conftest import ROOT
 from tests.dns_server import answering, pointers
 from tests.pretended_packets import FRANKFURT, PretendedPackets
@@ -170,14 +172,76 @@ def test_without_a_place_no_distance_is_claimed_but_what_light_allows_is_told() 
     assert "Distance" not in text
 
 
-def test_servers_that_take_turns_are_told_from_one_that_replaced_another() -> None:
-    found = seen(by_turns(FRANKFURT, "fra2.demo-dns.example"))
+def test_a_site_that_is_closed_is_not_among_those_that_may_be_nearer() -> None:
+    found = deepcopy(usual()[0])
+    for target in found["targets"]:
+        target["light"] |= {"around": "old", "sites": []}
+    text = " ".join(screen(found).split())
+    assert "no farther from old; of the other sites 0 may be nearer" in text
+
+
+def test_an_ipv4_address_that_is_written_as_one_of_ipv6_is_ipv4() -> None:
+    target = only(seen(what=f"::ffff:{V4}", af=None))
+    assert (target["target"], target["af"], target["service"]) == (V4, 4, "demo-dns")
+    with pytest.raises(UnknownName, match=rf"{V4} is no IPv6 address: leave out -6"):
+        seen(what=f"::ffff:{V4}", af=6)
+
+
+def test_folders_that_a_killed_look_left_behind_are_gone_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    names = {
+        "stale": f"catchment-here-{gone.stdout.strip()}-a",
+        "running": f"catchment-here-{os.getpid()}-b",
+        "young": f"catchment-here-{gone.stdout.strip()}-c",
+        "foreign": "catchment-heredity",
+    }
+    for name in names.values():
+        (tmp_path / name / "here").mkdir(parents=True)
+        if name != names["young"]:
+            os.utime(tmp_path / name, (0, 0))
+    with throwaway_folder() as folder:
+        assert folder.parent == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == set(names.values()) - {names["stale"]}
+
+
+def test_servers_that_take_turns_are_balanced_by_flow() -> None:
+    packets = by_turns(FRANKFURT, "fra2.demo-dns.example")
+    found = seen(packets)
     turns = only(found)["flows"]
     assert (turns["sites_differ"], turns["servers_differ"]) == ("one", "by-flow")
     assert "one site, 2 servers" in screen(found)
-    later = PretendedPackets(identify=lambda _, number: "fra2.demo-dns.example" if number > 4 else FRANKFURT)
-    after = only(seen(later))["flows"]
-    assert (after["sites_differ"], after["servers_differ"]) == ("one", "over-time")
+    assert sum(kind is Kind.DNS for kind, *_ in packets.sent) == 8 + 1  # what is clear is not asked again
+
+
+# Five queries before all else, of them id.server; four after it; and one more.
+TWO_BLOCKS = [FRANKFURT] * 5 + ["ams1.demo-dns.example"] * 4
+
+
+@pytest.mark.parametrize(("again", "told"), [(FRANKFURT, "by-flow"), (None, "unclear")])
+def test_of_two_blocks_the_first_flow_is_asked_again(again: str | None, told: str) -> None:
+    packets = PretendedPackets(identify=lambda _, number: [*TWO_BLOCKS, again][number])
+    flows = only(seen(packets))["flows"]
+    assert (flows["sites_differ"], flows["servers_differ"]) == (told, told)
+    assert (flows["queries"], flows["ports"], flows["query"]) == (9, 8, "hostname.bind")
+    assert [kind for kind, *_ in packets.sent[-5:]] == [Kind.DNS] * 5
+
+
+def test_a_change_while_we_look_is_told_and_kept(tmp_path: Path) -> None:
+    out = tmp_path / "results" / "here" / "one"
+    later = PretendedPackets(identify=lambda _, number: [*TWO_BLOCKS, "ams1.demo-dns.example"][number])
+    flows = only(seen(later, out=out))["flows"]
+    assert (flows["sites_differ"], flows["servers_differ"]) == ("over-time", "over-time")
+    run = Run.open(out)
+    assert run.accepted is not None
+    assert sorted(one.results or 0 for one in run.accepted.measurements) == [1, 1, 1, 9]
+    before = run.assignments.fetchall()
+    workflow.derive(out)
+    assert Run.open(out).assignments.fetchall() == before
 
 
 def test_sites_that_take_turns_are_said_to() -> None:
@@ -242,9 +306,20 @@ def test_silence_is_an_answer_too() -> None:
     target = only(found)
     assert target["verdict"] == "unreachable"
     assert (target["light"], target["site"]) == (None, None)
-    text = screen(found)
+    text = " ".join(screen(found).split())
     assert "unreachable" in text
     assert "Nothing came back" in text
+    assert "0 answers to 8 queries for hostname.bind from 8 source ports" in text
+
+
+def test_who_could_not_ping_does_not_call_unreachable_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "missing_privileges", lambda _: "no pings: have it granted")
+    packets = PretendedPackets(
+        identify=lambda *_: None, ping_error="socket failed: Operation not permitted", is_traced=False
+    )
+    target = only(seen(packets))
+    assert (target["verdict"], target["rule"]) == ("timeout", "dns-and-traceroute-silent")
+    assert "1 traceroute" in target["explanation"][1]
 
 
 def test_dns_that_is_dead_is_told_from_a_host_that_is() -> None:
@@ -288,7 +363,7 @@ def test_a_resolver_that_cannot_be_asked_is_a_remark() -> None:
 
 
 def test_who_may_not_ping_still_traces_by_udp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(here, "missing_privileges", lambda: "no pings: have it granted")
+    monkeypatch.setattr(here, "missing_privileges", lambda _: "no pings: have it granted")
     told: list[str] = []
     asked: list[Any] = []
 
@@ -334,6 +409,7 @@ def identify(name: str) -> Callable[[dns.message.Message], dns.message.Message]:
     return respond
 
 
+@pytest.mark.xdist_group("packets")
 def test_real_packets_reach_a_server_on_loopback() -> None:
     with answering(identify("lo1")) as server:
         found = look(
@@ -394,6 +470,7 @@ def in_namespace(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.xdist_group("packets")
 def test_the_command_looks_at_both_families_with_real_packets(tmp_path: Path) -> None:
     done = in_namespace(
         tmp_path, "here", "demo-dns", "--place", "FRA", "--rate", "100", "--no-names", "--json",
@@ -411,6 +488,7 @@ def test_the_command_looks_at_both_families_with_real_packets(tmp_path: Path) ->
     assert (tmp_path / "results" / "here" / "one" / "metrics.json").exists()
 
 
+@pytest.mark.xdist_group("packets")
 def test_the_command_says_in_a_line_that_there_is_no_network(tmp_path: Path) -> None:
     done = in_namespace(tmp_path, "here", "k-root", "--no-names")
     assert done.returncode == 1
@@ -428,7 +506,9 @@ Catchment = Callable[..., subprocess.CompletedProcess[str]]
     ("words", "told"),
     [
         (["k-root", "--rate", "101"], "at most 100 packets a second"),
-        (["k-root", "--rate", "0"], "at most 100 packets a second"),
+        (["k-root", "--rate", "0"], "at least 0.01"),
+        (["k-root", "--rate", "0.0000001"], "at least 0.01"),
+        (["k-root", "--rate", "nan"], "at least 0.01"),
         (["k-root", "-4", "-6"], "leave out one of them"),
         (["k-root", "--geocode"], "give it as well"),
         (["k-root", "--queries", "0"], "--queries"),

@@ -171,6 +171,7 @@ FROM_OUTSIDE = {
     "command", "what", "summary", "explanation", "of", "reason", "regex", "targets", "origin", "failure_detail",
     "raw_file", "hop", "rcode", "query", "url", "removed", "addresses_unknown", "environment", "list_date",
     "corrected", "published", "error", "target", "status", "trouble", "next", "notes", "as_of", "runs_out_at",
+    "lab", "topology", "change", "changes", "place", "as_name", "title", "happened", "vantage",
 }  # fmt: skip
 """What holds a text that may be anybody's; the other texts are from lists of our own."""
 
@@ -218,6 +219,8 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
         "vantage_points": [{
             "vantage": "v", "fate": "changed", "before": [heard], "on_the_way": [heard], "after": [{"site": "s"}],
             "converged_after_s": 1.0, "queries": 1, "lost": 1, "loss_window_s": 1.0, "loss_window_open": True,
+            "strays": [heard], "settled_at_once": True, "rtt_ms_before": 1.0, "rtt_ms_after": 2.0,
+            "rtt_changed_after_s": 1.0,
         }],
     }  # fmt: skip
     asked: dict[str, Any] = {
@@ -233,7 +236,9 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
         "show_comparison": workflow.compare_runs(before, after, by=Grouping.COUNTRY),
         "show_comparison of ways": {
             **dict.fromkeys(("before", "after"), "r"), "service_digest": {"s": "d"}, "level": "site",
-            "targets": [workflow.compare_runs(before, after)["targets"][0] | {"caught": caught, "paths": paths}],
+            "targets": [
+                workflow.compare_runs(before, after)["targets"][0] | {"caught": caught, "freed": caught, "paths": paths}
+            ],
         },
         "show_convergence": {"run": "r", "change_at": "t", "targets": [converged]},
         "show_runs": workflow.list_runs(sample["before"].path.parent.parent)["runs"],
@@ -268,6 +273,8 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
             "past_day": {"results": 1, "credits": None},
         },
         "show_faults": {"faults": [{"name": "f", "about": "a"}]},
+        # Numbers of the lab and of `here`, recorded there: a hijack, servers behind a load balancer, a walk.
+        **json.loads((ROOT / "tests" / "data" / "screens.json").read_text()),
     }  # fmt: skip
 
 

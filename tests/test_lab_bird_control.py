@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from catchment.platforms.lab.bird_control import Sessions, sessions
+import socket
+from pathlib import Path
+
+import pytest
+
+from catchment.platforms.lab import bird_control
+from catchment.platforms.lab.bird_control import Sessions, is_listening, sessions
 
 PROTOCOLS = """\
 Name       Proto      Table      State  Since         Info
@@ -32,3 +38,19 @@ def test_sessions_are_counted_and_those_that_are_not_established_named() -> None
         changes=(4 + 1 + 2 + 1) + (3 + 3) + (5 + 2 + 3),
     )
     assert sessions("") == Sessions(established=0, pending=(), changes=0)
+
+
+def test_a_router_that_lets_in_but_does_not_greet_yet_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # pytest's own folders are too deep for a socket
+    monkeypatch.setattr(bird_control, "_GREETING_TIMEOUT_S", 0.05)
+    control = Path("bird.ctl")
+    assert not is_listening(control)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(control))
+        listener.listen()
+        assert not is_listening(control)
+        with socket.socket(socket.AF_UNIX) as before:
+            before.connect(str(control))  # and nobody takes it
+            assert not is_listening(control)

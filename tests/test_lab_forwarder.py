@@ -15,7 +15,7 @@ import pytest
 from catchment.platforms.lab.client import Lab, open_lab
 from catchment.platforms.lab.forwarder import FORWARDER_BIAS_MS, UNDELAYED_BIAS_MS, Direction, Line, change
 from tests.namespaces import needs_namespaces
-from tests.small_labs import pings, two_ends
+from tests.small_labs import is_silent, pings, two_ends
 
 ROOT = Path(__file__).parent.parent
 MS = 1_000_000  # ns
@@ -84,24 +84,28 @@ def test_a_round_trip_takes_the_delays_of_both_ways_and_hardly_more(lab: Lab, de
     assert len(rtts) == 15
     assert min(rtts) >= 2 * delay_ms - 0.02
     # On a busy machine most packets are late, by no fault of the wire.
-    assert min(rtts) < 2 * delay_ms + 2 * (FORWARDER_BIAS_MS if delay_ms else UNDELAYED_BIAS_MS) + 0.8
+    assert min(rtts) < 2 * delay_ms + 2 * (FORWARDER_BIAS_MS if delay_ms else UNDELAYED_BIAS_MS) + 3
 
 
 def test_the_first_packet_does_not_wait_for_arp() -> None:
     needs_namespaces()
-    with open_lab(two_ends(30.0), name=f"arp-{os.getpid()}") as fresh:
-        assert pings(fresh, "198.18.0.1", 1) == [pytest.approx(60, abs=5)]
+    with open_lab(two_ends(0.0), name=f"arp-{os.getpid()}") as fresh:
+        fresh.wire("w", delay_ms=250.0)
+        (rtt,) = pings(fresh, "198.18.0.1", 1)
+    assert 500 <= rtt < 950  # ARP would have taken another 500
 
 
 def test_a_wire_is_cut_and_mended_and_loses_packets_while_it_runs(lab: Lab) -> None:
     lab.wire("w", delay_ms=1.0)
-    lab.wire("w", is_cut=True)
-    assert pings(lab, "198.18.0.1", 3) == []
+    (name,) = lab.wires_between("b", "vp7")
+    lab.wire(name, is_cut=True)
+    assert is_silent(lab, "198.18.0.1")
     lab.wire("w", is_cut=False, loss=1.0)
-    assert pings(lab, "198.18.0.1", 3) == []
+    assert is_silent(lab, "198.18.0.1")
     lab.wire("w", loss=0.0)
     assert len(pings(lab, "198.18.0.1", 3)) == 3
-    assert lab.status()["wires"] == {"w": {"delay_ms": 1.0, "loss": 0.0, "is_cut": False}}
+    wire = {"near": "vp7", "far": "b", "delay_ms": 1.0, "loss": 0.0, "is_cut": False}
+    assert lab.wires() == lab.status()["wires"] == {"w": wire}
 
 
 def test_long_streams_arrive_whole_and_packets_in_order_though_the_wire_becomes_faster() -> None:

@@ -13,7 +13,7 @@ from catchment.assign.hop_names import sites_in_name
 from catchment.campaign import Change, ChangeName
 from catchment.model import Address, Service, Site
 from catchment.platforms.lab.blueprint import Blueprint
-from catchment.platforms.lab.routes import Truth, next_wire, router_names, truth
+from catchment.platforms.lab.routes import Truth, next_wire, path_of, router_names, truth
 from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology.elements import TieBreak, Topology
 from catchment.platforms.topology.epochs import Epoch, epochs
@@ -52,6 +52,7 @@ LINE = small_internet(
     tie_break=TieBreak.LOWEST_ID,
     vantage_points=(vantage_point(7, "3@LON", last_mile_ms=5.0, ipv6=True), vantage_point(8, "2@NYC")),
 )
+PREPENDED = "1 64500 64500"  # what is told to whoever is asked
 FRA, NYC = "as64500-fra", "as64500-nyc"
 OF_7, OF_8 = "100.64.16.10", "100.64.8.10"  # the third and the second network's first vantage points
 TO_FRA = {("as3", ADDRESS): "as1", ("as1", ADDRESS): FRA, ("as2", ADDRESS): NYC}
@@ -69,12 +70,12 @@ def routers(lab: Blueprint, hops: dict[tuple[str, str], str]) -> Callable[[str, 
     def read(node: str, command: str) -> str:
         words = command.split()
         assert words[:3] == ["show", "route", "for"]
-        assert words[4:] == ["primary"]
+        assert words[4:] == ["primary", "all"]
         hop = hops.get((node, words[3]))
         if hop is None:
             return "8001 Network not found\n"
         wire = next(wire.name for wire in lab.wires if {wire.near, wire.far} == {node, hop})
-        return RECORDED.replace("l0", wire)
+        return RECORDED.replace("l0", wire).replace("1 64500", PREPENDED)
 
     return read
 
@@ -119,6 +120,7 @@ def test_queries_are_followed_to_the_site_and_replies_back() -> None:
         site="fra",
         servers=("ns1.fra.example.net",),
         as_path=(3, 1, 64500),
+        announced_path=(3, 1, 64500, 64500),
         one_way_ms=2.5 + 2.0,
         rtt_ms=2 * (2.5 + 2.0),
     )
@@ -129,6 +131,7 @@ def test_queries_are_followed_to_the_site_and_replies_back() -> None:
         site="nyc",
         servers=("a.nyc", "b.nyc"),
         as_path=(2, 64500),
+        announced_path=(2, 1, 64500, 64500),
         one_way_ms=0.0,
         rtt_ms=0.0,
     )
@@ -150,7 +153,18 @@ def test_a_vantage_point_has_rows_for_the_families_that_it_has() -> None:
 
 def test_where_a_router_knows_no_way_nothing_is_reached() -> None:
     lost = rows(LINE, {("as3", ADDRESS): "as1"})[7, ADDRESS]
-    assert lost == Truth(vantage=7, service="example", address=ADDRESS, site=None)
+    told = (3, 1, 64500, 64500)  # though nothing arrives
+    assert lost == Truth(vantage=7, service="example", address=ADDRESS, site=None, announced_path=told)
+    unknown = rows(LINE, {})[7, ADDRESS]
+    assert unknown == Truth(vantage=7, service="example", address=ADDRESS, site=None)
+
+
+def test_the_path_that_a_network_was_told_begins_with_itself_and_keeps_what_was_prepended() -> None:
+    assert path_of(RECORDED, 3) == (3, 1, 64500)
+    assert path_of(RECORDED.replace("1 64500", "1 64500 64500 64500"), 3) == (3, 1, 64500, 64500, 64500)
+    hijack = "1007-Table master4:\n 192.0.2.0/25         blackhole [own_4 09:55:18.434] * (200)\n0000 \n"
+    assert path_of(hijack, 64510) == (64510,)
+    assert path_of("8001 Network not found\n", 3) == ()
 
 
 def test_packets_that_go_round_in_a_circle_reach_nothing() -> None:

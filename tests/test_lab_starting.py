@@ -42,9 +42,10 @@ def test_what_the_first_process_said_last_is_told_where_it_is_not_about_namespac
 def test_programs_that_are_missing_are_named_with_their_packages(tmp_path: Path) -> None:
     path = str(tmp_path)
     assert missing(two_ends(), path) == (
-        "a lab needs ip, unshare, setsid: install the packages iproute2 util-linux (so Debian and Ubuntu call them)"
+        "a lab needs ip, unshare, setsid, nsenter: "
+        "install the packages iproute2 util-linux (so Debian and Ubuntu call them)"
     )
-    for program in ("ip", "unshare", "setsid", "nsd"):
+    for program in ("ip", "unshare", "setsid", "nsenter", "nsd", "nsd-checkconf"):
         (tmp_path / program).touch(mode=0o755)
     assert missing(two_ends(), path) is None
     assert missing(anycast(), path) == ("a lab needs bird: install the packages bird2 (so Debian and Ubuntu call them)")

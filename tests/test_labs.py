@@ -25,14 +25,17 @@ from catchment.assign.identity import identify
 from catchment.campaign import Change, ChangeName, PlatformName
 from catchment.cli import app
 from catchment.errors import PlatformFailed, UnknownName
+from catchment.platforms.lab.client import attach
 from catchment.platforms.lab.wiring import check_lab
 from catchment.platforms.topology import load_topology
 from catchment.store import Run
 from catchment.terminal import show_story
-from catchment.workflow.keeping import find_lab_alone
+from catchment.workflow.labs import keeping
+from catchment.workflow.labs.happenings import in_words
+from catchment.workflow.labs.routing import as_routed
+from catchment.workflow.labs.stories import read_story
+from catchment.workflow.labs.summing_up import likeness
 from catchment.workflow.planning import load_plan
-from catchment.workflow.stories import read_story
-from catchment.workflow.words import in_words
 from tests.conftest import ROOT
 from tests.namespaces import needs_namespaces
 
@@ -111,28 +114,106 @@ def test_changes_are_told_in_words() -> None:
     assert in_words(Change(change=ChangeName.LEAK, asn=7), topology).startswith("AS 7 tells ")
 
 
-def test_what_a_server_calls_itself_cannot_break_the_story() -> None:
-    judged = {"site": None, "verdict": "intercepted-foreign-identity", "identity": "[red]\x1b[31m" + "x" * 5000}
-    servers = [{"text": judged["identity"], "answers": 1}]
-    row: dict[str, Any] = {"vantage": "lab:1", "place": "Paris", "target": "192.0.2.53"}
-    row |= {side: {**judged, "rtt_ms": None, "ping_ms_min": None, "as_path": []} for side in ("before", "after")}
-    numbers = {"target": "192.0.2.53", "sites": [], "vantage_points": {"verdicts": {"intercepted-foreign-identity": 1}}}
+def _side(**of: Any) -> dict[str, Any]:
+    usual = {"site": "fra", "verdict": "ok", "identity": "fra1", "rtt_ms": 9.0, "ping_ms_min": 8.9, "as_path": [1, 9]}
+    return usual | of
+
+
+def _row(
+    vantage: str, before: dict[str, Any], after: dict[str, Any] | None, target: str = "192.0.2.53"
+) -> dict[str, Any]:
+    return {
+        "vantage": vantage, "place": "Paris", "service": "x", "target": target, "af": 4, "before": before,
+        "after": after,
+    }  # fmt: skip
+
+
+def _shown(rows: list[dict[str, Any]], servers: list[dict[str, Any]], width: int = 200, **more: Any) -> str:
     story = {
+        "run": "results/x/run",
         "story": {"title": "A title", "text": []},
-        "targets": [{"service": "x", "target": "192.0.2.53", "af": 4, "servers": servers}],
-        "before": {"targets": [numbers]},
-        "after": {"targets": [numbers]},
-        "vantage_points": [row],
+        "targets": [{"service": "x", "target": "192.0.2.53", "af": 4, "servers": servers, "likeness": None}],
+        "vantage_points": rows,
+        "networks": {"1": "One", "2": "Two", "9": "x (the service)"},
+        "as_routed": {"of": 2, "agree": 2, "differing": []},
         "happened": "It was\x07 heard.",
-    } | dict.fromkeys(("convergence", "comparison", "walk"))
-    console = Console(width=200, record=True, file=StringIO())
-    console.print(show_story(story))
-    text = console.export_text()
+    }
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(show_story(story | dict.fromkeys(("convergence", "comparison", "walk")) | more))
+    return console.export_text()
+
+
+def test_what_a_server_calls_itself_cannot_break_the_story() -> None:
+    identity = "[red]\x1b[31m" + "x" * 5000
+    side = _side(site=None, verdict="intercepted-foreign-identity", identity=identity, rtt_ms=None, as_path=[])
+    text = _shown([_row("lab:1", side, side)], [{"text": identity, "answers": 1}])
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "[red]" in text
     assert len(text) < 3000
-    assert "no route" in text
+
+
+def test_a_row_tells_the_verdict_with_the_ping_and_the_path_where_it_changed() -> None:
+    dead = _side(site=None, verdict="dns-dead", identity=None, rtt_ms=None, ping_ms_min=2.1)
+    longer = _side(site="ber", rtt_ms=12.04, as_path=[1, 2, 9], bgp_path=[1, 2, 9, 9, 9])
+    went = {"fate": "changed", "converged_after_s": -0.0, "rtt_changed_after_s": None, "settled_at_once": True}
+    went |= {"on_the_way": [], "lost": 0, "loss_window_s": None, "loss_window_open": False, "vantage": "lab:2"}
+    stream = {"targets": [{"target": "192.0.2.53", "vantage_points": [went], "resolution_s": 0.02}]}
+    rows = [_row("lab:1", _side(), dead), _row("lab:2", _side(), longer)]
+    wide = _shown(rows, [], convergence=stream).splitlines()
+    row = next(line for line in wide if line.startswith("lab:1"))
+    assert row.split() == ["lab:1", "Paris", "fra", "9.0", "dns-dead,", "ping", "2.1"]
+    row = next(line for line in wide if line.startswith("lab:2"))
+    assert row.split() == [
+        "lab:2",
+        "Paris",
+        "fra",
+        "9.0",
+        "ber",
+        "12.0",
+        "first",
+        "query",
+        "1",
+        "9",
+        "→",
+        "…",
+        "2",
+        "9\N{MULTIPLICATION SIGN}3",
+    ]
+    assert "Catchment of 2 vantage points: fra 2 → dns-dead 1, ber 1." in wide
+    assert "AS 1 One, 2 Two, 9 x (the service)." in wide
+    assert not any("Lost" in line for line in wide)
+    assert (
+        "AS paths: lab:2 1 9 → … 2 9\N{MULTIPLICATION SIGN}3." in _shown(rows, [], 70, convergence=stream).splitlines()
+    )
+
+
+def test_who_is_answered_from_elsewhere_than_routes_lead_is_counted() -> None:
+    def route(when: str, vantage: str, **of: Any) -> dict[str, Any]:
+        usual = {"site": "fra", "servers": ["fra1"], "hijacked": False, "failed": False, "rtt_ms": 9.0}
+        return {"when": when, "vantage": vantage, "address": "192.0.2.53"} | usual | of
+
+    nobody = _side(site=None, verdict="dns-dead", identity=None)
+    rows = [_row("lab:1", _side(), nobody), _row("lab:2", _side(), nobody), _row("lab:3", _side(), _side())]
+    truth = [route("before", f"lab:{number}") for number in (1, 2, 3)]
+    truth += [route("after", "lab:1", failed=True), route("after", "lab:2", site="ber", servers=["ber1"])]
+    truth += [route("after", "lab:3", site="as7", servers=["stranger"], hijacked=True)]
+    found = as_routed(rows, truth, ("before", "after"))
+    assert (found["agree"], found["of"]) == (4, 6)
+    assert found["differing"] == [
+        {"when": "after", "vantage": "lab:2", "target": "192.0.2.53", "measured": "dns-dead", "routed": "ber"},
+        {"when": "after", "vantage": "lab:3", "target": "192.0.2.53", "measured": "fra", "routed": "as7"},
+    ]
+
+
+def test_another_family_is_like_the_first_or_says_who_differs() -> None:
+    target, other = {"service": "x", "target": "2001:db8::53"}, "2001:db8::53"
+    rows = [_row(f"lab:{number}", _side(), _side()) for number in (1, 2, 3)]
+    assert likeness(rows, rows[0]) is None
+    rows += [_row("lab:1", _side(), _side(rtt_ms=9.5), other), _row("lab:2", _side(), _side(site="ber"), other)]
+    assert likeness(rows, target) == {
+        "to": "192.0.2.53", "differing": ["lab:2"], "lacking": ["lab:3"], "rtt_differs_ms": 0.5,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -157,20 +238,35 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [("status",), ("down",), ("change", "withdraw", "--site", "fra"), ("exec", "vp1", "true"), ("down", "x")],
+    [
+        ("status",), ("down",), ("change", "withdraw", "--site", "fra"), ("exec", "vp1", "true"), ("down", "x"),
+        ("bird", "as1", "show", "status"),
+    ],
     ids=" ".join,
+)  # fmt: skip
+def test_without_a_lab_one_line_says_how_to_raise_one(lab: Invoke, own: Path, words: tuple[str, ...]) -> None:
+    done = lab(*words)
+    assert isinstance(done.exception, PlatformFailed)
+    assert str(done.exception) == "no lab is up: `catchment lab up TOPOLOGY` raises one"
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("withdraw",), "--site"),
+        (("hijack",), "--asn"),
+        (("hijack", "--asn", "1", "--site", "fra"), "no use for --site"),
+        (("withdraw", "--site", "fra", "--prepend", "2"), "no use for --prepend"),
+        (("leak", "--asn", "1", "--more-specific"), "no use for --more-specific"),
+        (("reset", "--service", "x"), "no use for --service"),
+    ],
 )
-def test_without_a_lab_one_line_says_how_to_raise_one(catchment: Command, own: Path, words: tuple[str, ...]) -> None:
-    done = catchment("lab", *words)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert lines(done.stderr) == ["catchment: no lab is up: `catchment lab up TOPOLOGY` raises one"]
-
-
-def test_a_change_says_which_option_it_lacks(catchment: Command, own: Path) -> None:
-    for words, option in ((("withdraw",), "--site"), (("hijack", "--site", "fra"), "--asn")):
-        done = catchment("lab", "change", *words)
-        assert done.returncode == 2
-        assert option in done.stderr
+def test_a_change_says_which_option_it_lacks_or_has_no_use_for(
+    lab: Invoke, own: Path, words: tuple[str, ...], option: str
+) -> None:
+    done = lab("change", *words)
+    assert done.exit_code == 2
+    assert option in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_campaign_of_another_platform_is_no_story(catchment: Command, own: Path) -> None:
@@ -192,78 +288,173 @@ def test_a_topology_that_no_lab_can_play_is_refused_before_anything_is_raised(
     assert len(lines(done.stderr)) == 1
 
 
-def test_a_lab_stays_up_adds_changes_up_and_goes_when_told(lab: Invoke, catchment: Command, own: Path) -> None:
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Return a folder with a lab of the leak's topology, for several tests."""
     needs_namespaces()
-    up = lab("up", FOLDER / "leak.toml", "--name", "ours", "--json")
-    assert up.exit_code == 0, up.stderr
-    try:
-        start = {row["vantage"]: row["site"] for row in json.loads(up.stdout)["vantage_points"]}
-        assert " ".join(start[f"lab:{number}"] for number in range(1, 10)) == "fra fra fra fra fra jfk jfk fra fra"
-
-        leaked = json.loads(lab("change", "leak", "--asn", "64504", "--json").stdout)
-        assert (leaked["moved"], leaked["rerouted"], leaked["convergence"]) == (0, 3, None)
-        streamed = lab("change", "withdraw", "--site", "fra", "--stream", "1", "--json")
-        assert streamed.exit_code == 0, streamed.stderr
-        withdrawn = json.loads(streamed.stdout)
-        # All that were in Frankfurt have New York's route of a peer or provider.
-        assert withdrawn["moved"] == 7
-        assert withdrawn["convergence"]["targets"][0]["totals"]["changed"] == 7
-        assert {row["after"]["site"] for row in withdrawn["vantage_points"]} == {"jfk"}
-
-        status = lab("status")
-        assert "changed: AS 64504 (Singapore Net) tells its providers" in status.stdout
-        assert "changed: Frankfurt am Main (fra) withdraws its route" in status.stdout
-
-        wrong = lab("change", "fail", "--site", "lhr")
-        assert isinstance(wrong.exception, UnknownName)
-        assert "leak has no site 'lhr'" in str(wrong.exception)
-        assert "no node 'vp77'" in catchment("lab", "exec", "vp77", "true").stderr
-        inside = catchment("lab", "exec", "vp1", "ping", "-c1", "-W2", "192.0.2.53")
-        assert "1 received" in inside.stdout
-        # Of the leak is left that London reaches New York by Singapore and Frankfurt, and New York London directly:
-        # 10,850 + 10,260 + 6,200 km there and 5,570 km back, 1.3 times that in cables, and 3 ms of last mile.
-        took = re.search(r"time=([\d.]+)", inside.stdout)
-        assert took is not None
-        assert float(took[1]) == pytest.approx(3 + (27_310 + 5_570) * 1.3 / (2 * 98.616), abs=10)
-
-        reset = json.loads(lab("change", "reset", "--json").stdout)
-        assert (reset["moved"], reset["changes"]) == (7, [])
-        assert {row["vantage"]: row["after"]["site"] for row in reset["vantage_points"]} == start
-        again = lab("up", FOLDER / "leak.toml", "--name", "ours")
-        assert isinstance(again.exception, PlatformFailed)
-        assert "runs already" in str(again.exception)
-    finally:
-        down = lab("down")
-    assert (down.exit_code, down.stdout) == (0, "ours is down.\n")
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        workflow.raise_lab(FOLDER / "leak.toml", "ours")
+        patch.undo()
+        yield Path(folder)
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        workflow.end_lab("ours")
+        assert list(Path(folder).glob("catchment/*")) == []
 
 
-def test_a_campaign_uses_the_lab_that_is_up_and_leaves_it_as_it_was(lab: Invoke, own: Path) -> None:
+@pytest.fixture
+def ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of a lab that is up, and take back what was changed in it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("CATCHMENT_RESULTS", f"{folder}/results")
+    yield folder
+    workflow.change_lab("ours", None)
+
+
+def sites() -> str:
+    return " ".join(row["site"] or "–" for row in workflow.look_at_lab("ours")["vantage_points"])
+
+
+START = "fra fra fra fra fra jfk jfk fra fra"
+
+
+def test_changes_add_up_and_are_taken_back(lab: Invoke, ours: Path) -> None:
+    assert sites() == START
+    leaked = json.loads(lab("change", "leak", "--asn", "64504", "--json").stdout)
+    assert (leaked["moved"], leaked["rerouted"], leaked["convergence"]) == (0, 3, None)
+    streamed = lab("change", "withdraw", "--site", "fra", "--stream", "1", "--json")
+    assert streamed.exit_code == 0, streamed.stderr
+    withdrawn = json.loads(streamed.stdout)
+    # All that were in Frankfurt have New York's route of a peer or provider.
+    assert withdrawn["moved"] == 7
+    assert withdrawn["convergence"]["targets"][0]["totals"]["changed"] == 7
+    assert {row["after"]["site"] for row in withdrawn["vantage_points"]} == {"jfk"}
+
+    status = lab("status")
+    assert "changed: AS 64504 (Singapore Net) tells its providers" in status.stdout
+    assert "changed: Frankfurt am Main (fra) withdraws its route" in status.stdout
+    assert re.search(r"^lab:1 +London +192\.0\.2\.53 +jfk ", status.stdout, re.MULTILINE)
+    assert "as64504 (Singapore Net)" in status.stdout
+
+    wrong = lab("change", "fail", "--site", "lhr")
+    assert isinstance(wrong.exception, UnknownName)
+    assert "leak has no site 'lhr'" in str(wrong.exception)
+    reset = json.loads(lab("change", "reset", "--json").stdout)
+    assert (reset["moved"], reset["changes"]) == (7, [])
+    assert sites() == START
+
+
+def test_a_change_says_what_ends_at_the_dead_and_nowhere_and_what_is_so_already(lab: Invoke, ours: Path) -> None:
+    failed = lab("change", "fail", "--site", "fra").stdout.splitlines()[0]
+    assert (
+        failed == "The servers in Frankfurt am Main (fra) die, and their route stays: of 9 ways now 7 to dead servers."
+    )
+    again = lab("change", "fail", "--site", "fra").stdout
+    assert again.startswith("The servers in Frankfurt am Main (fra) die, and their route stays: that is so already")
+    assert len(workflow.look_at_lab("ours")["changes"]) == 1
+    back = lab("change", "recover", "--site", "fra").stdout.splitlines()[0]
+    assert back == "The servers in Frankfurt am Main (fra) are back: of 9 ways now 7 to a site again."
+    workflow.change_lab("ours", Change(change=ChangeName.WITHDRAW, site="jfk"))
+    gone = workflow.change_lab("ours", Change(change=ChangeName.WITHDRAW, site="fra"))
+    assert (gone["moved"], gone["nowhere"]) == (0, 9)
+
+
+def test_commands_run_at_the_nodes_of_a_lab(lab: Invoke, catchment: Command, ours: Path) -> None:
+    assert "no node 'vp77'" in catchment("lab", "exec", "vp77", "true").stderr
+    inside = catchment("lab", "exec", "vp1", "--", "ping", "-c1", "-W2", "192.0.2.53")
+    assert "1 received" in inside.stdout
+    # London to Frankfurt and back: 640 km each way, 1.3 times that in cables, and 3 ms of last mile.
+    took = re.search(r"time=([\d.]+)", inside.stdout)
+    assert took is not None
+    assert float(took[1]) == pytest.approx(3 + 2 * 640 * 1.3 / (2 * 98.616), abs=10)
+    routes = lab("bird", "as64502", "show", "route", "for", "192.0.2.53", "all")
+    assert "BGP.as_path: 64501 64496" in routes.stdout
+    assert isinstance(lab("up", FOLDER / "leak.toml", "--name", "ours").exception, PlatformFailed)
+
+
+def test_a_change_that_cannot_be_noted_is_taken_back(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(standing: keeping.Standing) -> None:
+        if standing.wanted is None and standing.changes:
+            raise OSError(28, "No space left on device", "changes.json")
+        write(standing)
+
+    write = keeping.write_changes
+    monkeypatch.setattr(keeping, "write_changes", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        workflow.change_lab("ours", Change(change=ChangeName.WITHDRAW, site="fra"))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(ours))
+    attach("ours").settle()
+    assert sites() == START
+    assert workflow.look_at_lab("ours")["changes"] == []
+    assert workflow.look_at_lab("ours")["unfinished"] is None
+
+
+def test_after_a_kill_amid_a_change_status_says_so_and_the_next_change_puts_it_back(ours: Path, lab: Invoke) -> None:
+    words = ["lab", "change", "withdraw", "--site", "fra", "--stream", "9"]
+    with subprocess.Popen(
+        [sys.executable, "-c", "from catchment.cli import main; main()", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as running:  # fmt: skip
+        end = time.monotonic() + 30
+        while sites() == START and time.monotonic() < end:
+            time.sleep(0.05)
+        wanted = ["Frankfurt am Main (fra) withdraws its route"]
+        assert workflow.look_at_lab("ours")["unfinished"] == {"at_work": True, "wanted": wanted}
+        running.kill()
+        running.communicate(timeout=10)
+    assert workflow.look_at_lab("ours")["unfinished"] == {"at_work": False, "wanted": wanted}
+    assert "somebody who was killed left it amid a change" in lab("status").stdout
+    changed = workflow.change_lab("ours", Change(change=ChangeName.FAIL, site="jfk"))
+    assert (changed["changes"], sites()) == (["the servers in New York (jfk) die, and their route stays"], START)
+
+
+def test_a_lab_in_which_somebody_is_at_work_is_left_alone(ours: Path) -> None:
+    with (
+        keeping.find_lab_alone("ours"),
+        pytest.raises(PlatformFailed, match="another process is at work in the lab 'ours': wait until it is done"),
+    ):
+        workflow.change_lab("ours", Change(change=ChangeName.FAIL, site="fra"))
+    assert workflow.look_at_lab("ours")["changes"] == []
+
+
+def test_a_campaign_uses_a_lab_that_is_up_only_while_that_is_unchanged_and_nobody_is_at_work(ours: Path) -> None:
+    topology, told = load_topology(FOLDER / "topologies" / "leak.toml"), list[str]()
+    leak = (Change(change=ChangeName.LEAK, asn=64504),)
+    with keeping.lab_for(topology, leak, told.append) as lab:
+        assert (lab.name, told) == ("ours", [])
+        assert workflow.look_at_lab("ours")["unfinished"] is not None
+        with keeping.lab_for(topology, leak, told.append) as other:
+            assert other.name != "ours"
+    assert "another process is at work in the lab 'ours': raising another one" in told.pop()
+    assert workflow.look_at_lab("ours")["unfinished"] is None
+    workflow.change_lab("ours", Change(change=ChangeName.FAIL, site="jfk"))
+    with keeping.lab_for(topology, leak, told.append) as other:
+        assert other.name != "ours"
+        os.kill(other.pid, signal.SIGKILL)
+        with pytest.raises(PlatformFailed, match="does not run"):
+            other.status()
+    assert told[0].startswith("the lab 'ours' was changed")
+
+
+def test_a_lab_that_is_killed_under_a_campaign_means_to_run_that_again(own: Path) -> None:
     needs_namespaces()
-    assert lab("up", FOLDER / "topologies" / "frankfurt-berlin.toml").exit_code == 0
-    try:
-        assert lab("change", "fail", "--site", "ber").exit_code == 0
-        done = lab("run", FOLDER / "fire-route-kept.toml", "--out", own / "run")
-        assert done.exit_code == 0, done.stderr
-        # Berlin's servers were dead already: who is led there had no answer from the start.
-        assert done.stdout.startswith("Fire in Frankfurt, and the route is kept")
-        assert "What happened" in done.stdout
-        told = (own / "run" / "truth.ndjson").read_text(encoding="utf-8").splitlines()
-        rows: list[dict[str, Any]] = [json.loads(line) for line in told]
-        assert " ".join(row["site"] for row in rows if row["when"] == "before") == "fra fra fra fra ber ber ber"
-        assert [row["failed"] for row in rows if row["when"] == "before"] == [False] * 4 + [True] * 3
-        status = json.loads(lab("status", "--json").stdout)
-        assert " ".join(row["site"] for row in status["vantage_points"][:7]) == "fra fra fra fra ber ber ber"
-        assert status["changes"] == ["the servers in Berlin (ber) die, and their route stays"]
-        assert [row["failed"] for row in status["vantage_points"]][:7] == [False] * 4 + [True] * 3
-    finally:
-        assert lab("down", "frankfurt-berlin").exit_code == 0
+    topology = load_topology(FOLDER / "topologies" / "leak.toml")
+    with (
+        pytest.raises(PlatformFailed, match=r"does not run.*: run it again$"),
+        keeping.lab_for(topology, (), print) as lab,
+    ):
+        os.kill(lab.pid, signal.SIGKILL)
+        lab.bird("as64501", "show status")
 
 
-def test_a_campaign_without_changes_has_one_round_and_no_sides(lab: Invoke, own: Path) -> None:
-    needs_namespaces()
-    file = own / "plain.toml"
+def plain(folder: Path) -> Path:
+    """Return the file of a campaign that changes nothing."""
+    file = folder / "plain.toml"
     file.write_text(
         f"""# Two of them.
+#
+# And no change.
 name = "plain"
 platform = "lab"
 targets = [{{ service = "{FOLDER}/services/leak.toml" }}]
@@ -271,6 +462,19 @@ vantage_points = {{ ids = [6, 2] }}
 lab = {{ topology = "{FOLDER}/topologies/leak.toml" }}
 """
     )
+    return file
+
+
+def test_a_router_that_dies_makes_no_story(lab: Invoke, ours: Path) -> None:
+    lab("bird", "as64501", "down")
+    done = lab("run", plain(ours))
+    assert isinstance(done.exception, PlatformFailed)
+    assert re.search("as64501.* ended by itself.*run it again", str(done.exception))
+    assert not (ours / "results").exists()
+
+
+def test_a_campaign_without_changes_has_one_round_and_no_sides_and_is_told_again(lab: Invoke, ours: Path) -> None:
+    file = plain(ours)
     told = json.loads(lab("run", file, "--json").stdout)
     assert [(row["vantage"], row["before"]["site"], row["after"]) for row in told["vantage_points"]] == [
         ("lab:2", "fra", None),
@@ -278,6 +482,10 @@ lab = {{ topology = "{FOLDER}/topologies/leak.toml" }}
     ]
     assert (told["comparison"], told["convergence"], told["walk"]) == (None, None, None)
     assert told["happened"] == "Nothing was changed."
+    assert told["story"] == {"title": "Two of them.", "text": ["And no change."]}
+    assert (told["as_routed"]["agree"], told["as_routed"]["of"]) == (2, 2)
+    again = lab("story", "plain", "--json")
+    assert json.loads(again.stdout) == told
     assert [one["results"] for one in workflow.show(Run.open(Path(told["run"])))["measurements"]] == [
         6,
         2,
@@ -300,22 +508,8 @@ def test_of_several_labs_one_must_be_named(catchment: Command, own: Path) -> Non
             workflow.end_lab(name)
 
 
-def test_a_lab_in_which_somebody_is_at_work_is_left_alone(own: Path) -> None:
-    needs_namespaces()
-    workflow.raise_lab(FOLDER / "topologies" / "leak.toml", for_s=60)
-    try:
-        with (
-            find_lab_alone("leak"),
-            pytest.raises(PlatformFailed, match="another process is at work in the lab 'leak': wait until it is done"),
-        ):
-            workflow.change_lab("leak", Change(change=ChangeName.FAIL, site="fra"))
-        assert workflow.look_at_lab()["changes"] == []
-        assert 0 < workflow.look_at_lab()["left_s"] <= 60
-    finally:
-        workflow.end_lab()
-
-
-def test_who_interrupts_a_story_leaves_nothing_behind(own: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_who_interrupts_a_story_leaves_nothing_behind(own: Path, number: signal.Signals) -> None:
     needs_namespaces()
     words = [sys.executable, "-c", "from catchment.cli import main; main()", "lab", "run", str(FOLDER / "leak.toml")]
     with subprocess.Popen(
@@ -326,8 +520,9 @@ def test_who_interrupts_a_story_leaves_nothing_behind(own: Path) -> None:
         while not list(own.glob("results/leak/*/raw/*.ndjson")) and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(0.3)  # amid the first round, or the stream
-        running.send_signal(signal.SIGINT)
+        assert list(own.glob("results/leak/*/raw/*.ndjson"))
+        running.send_signal(number)
         out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (130, "")
-    assert lines(err) == ["catchment: interrupted before anything was asked for: nothing is left behind"]
+    assert lines(err) == ["catchment: interrupted, what was measured is thrown away: nothing is left behind"]
     assert not (own / "results").exists()

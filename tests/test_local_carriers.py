@@ -13,6 +13,8 @@ from catchment.platforms.local.carriers import FLOWS, Carrier, Icmp, PlainUdp, R
 from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.vantages import Vantage
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 
 class Recorder(socket.socket):
     """A datagram socket in the place of any other, which notes what is sent."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 
 from catchment.platforms.local.loop import Came, Exchange, Start, Wait, run
 from catchment.platforms.local.sockets import StampedSocket
+
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
 
 
 def open_files() -> int:
@@ -90,6 +93,26 @@ def test_who_sends_many_packets_in_a_turn_pays_for_all_of_them() -> None:
 
     list(run(at_once(exchange, exchange), rate_per_s=100, most=2))
     assert times[1] - times[0] >= 0.08
+
+
+def test_a_pace_of_one_packet_in_a_year_is_waited_for() -> None:
+    def exchange() -> Exchange:
+        yield Wait(turns=1)
+        return {}
+
+    results = run(at_once(exchange, exchange), rate_per_s=1e-9, most=2, is_over=lambda: False)
+    assert next(results) == {}
+
+    def ring(*_: object) -> None:
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(InterruptedError):  # and no error of numbers that are too great
+            next(results)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_turns_are_given_in_the_order_in_which_they_were_asked_for() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import replace
 
-from catchment.campaign import Query
+from catchment.campaign import Protocol, Query
 from catchment.model import Kind, Target
 from catchment.platforms.local.measurements import own_measurements
 from catchment.store import Measurement
@@ -28,12 +29,25 @@ def test_each_target_and_query_makes_a_measurement_of_all_vantage_points() -> No
         assert (one.vantage_points, one.probes, one.reused) == (("lab:1", "lab:2"), None, False)
 
 
-def test_ids_tell_the_start_and_are_unlike_any_other() -> None:
-    queries, targets = [Query(kind=Kind.DNS)] * 3, [Target(service=None, address="192.0.2.53")]
-    first, _ = own_measurements(queries, targets, ["a"], START, None, None)
-    other, _ = own_measurements(queries, targets, ["a"], START + 0.001, None, None)
-    assert [one.id for one in first] == [1_795_341_855_713_000, 1_795_341_855_713_001, 1_795_341_855_713_002]
-    ids = [one.id for one in (*first, *other)]
-    assert len(set(ids)) == 6
-    assert all(1_000_000_000 < number < 1 << 53 for number in ids)
-    assert json.loads(json.dumps(ids)) == ids
+def test_ids_are_the_same_whenever_they_are_made_and_unlike_any_other() -> None:
+    once, thrice = Query(kind=Kind.DNS), [Query(kind=Kind.DNS)] * 3
+    targets = [Target(service=None, address="192.0.2.53"), Target(service=None, address="192.0.2.54")]
+
+    def ids(queries: Sequence[Query], names: Sequence[str], start: float) -> list[int]:
+        return [one.id for one in own_measurements(queries, targets, names, start, None, None)[0]]
+
+    assert ids(thrice, ["local:a"], START) == ids(thrice, ["local:a"], START)
+    assert ids([once], ["local:a"], 1_795_341_855) == ids([once], ["local:a"], 1_795_341_855.0)  # as JSON may have it
+    # Two hosts may well be told to begin at the same time, and to ask different things.
+    every = [
+        *ids(thrice, ["local:a"], START),
+        *ids(thrice, ["local:b"], START),
+        *ids(thrice, ["local:a"], START + 1),
+        *ids([replace(once, name="id.server")], ["local:a"], START),
+        *ids([replace(once, protocol=Protocol.TCP)], ["local:a"], START),
+        *ids([Query(kind=Kind.PING)], ["local:a"], START),
+        *ids([Query(kind=Kind.PING, packets=5)], ["local:a"], START),
+    ]
+    assert len(set(every)) == len(every) == 26
+    assert all(1 << 52 <= number < 1 << 53 for number in every)
+    assert all(int(float(number)) == number for number in every)  # as JavaScript reads it

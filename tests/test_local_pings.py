@@ -16,6 +16,8 @@ from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.vantages import Vantage
 from tests.veth_chain import ALL_GROUPS, NO_GROUP, TARGET, TARGET_V6, measured
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 Answer = Callable[[bytes], list[bytes]]
 """From the data of an echo request to the data of the replies to it."""
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import dns.message
@@ -16,6 +19,8 @@ from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.vantages import OpenSocket, Vantage
 from tests.chaos_server import LOOPBACK, naming, reply
+
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
 
 UDP = Query(kind=Kind.DNS)
 TCP = Query(kind=Kind.DNS, protocol=Protocol.TCP)
@@ -35,7 +40,13 @@ def ask(
     vantages = [Vantage(name="local:test", open_socket=open_socket)]
     found = list(measure_round(vantages, *asked, rate_per_s=1000, timeout_s=timeout_s, port=port, **rest))
     assert len(found) == len(queries)
-    return sorted(found, key=lambda result: result["msm_id"])
+    order = [one.id for one in asked[0]]
+    return sorted(found, key=lambda result: order.index(result["msm_id"]))
+
+
+def cut_short(query: bytes) -> bytes:
+    """Return a reply without an answer, of which there is more over TCP (TC, RFC 1035)."""
+    return query[:2] + bytes([0x84 | 0x02, 0]) + query[4:6] + bytes(6) + query[12 : query.index(0, 12) + 5]
 
 
 @pytest.mark.parametrize("af", [4, 6])
@@ -98,7 +109,6 @@ def test_a_server_that_accepts_and_keeps_silent_is_a_timeout_too() -> None:
     assert result["error"] == {"timeout": 100}
 
 
-@pytest.mark.parametrize("query", [UDP, TCP])
 @pytest.mark.parametrize(
     "forge",
     [
@@ -109,10 +119,107 @@ def test_a_server_that_accepts_and_keeps_silent_is_a_timeout_too() -> None:
         lambda _: b"\xff" * 500,
     ],
 )
-def test_what_is_no_reply_to_the_query_is_not_taken_for_one(query: Query, forge: Callable[[bytes], bytes]) -> None:
+def test_what_is_no_reply_to_the_query_is_not_taken_for_one(forge: Callable[[bytes], bytes]) -> None:
     with naming(lambda asked: [forge(asked), reply(asked)]) as port:
-        (result,) = ask(query, port=port)
+        over_udp, over_tcp = ask(UDP, TCP, port=port)
+    assert over_udp["result"]["answers"][0]["RDATA"] == ["b1-fra"]
+    # Into a connection nobody else can put anything, so whoever says this first is not listened to any longer.
+    assert over_tcp["error"] == {"TCPREAD": "read failed: no reply to the query"}
+
+
+def test_a_reply_that_was_cut_short_is_asked_for_again_over_tcp() -> None:
+    heard: list[bytes] = []
+
+    def respond(asked: bytes) -> Sequence[bytes]:
+        heard.append(asked)
+        return [cut_short(asked) if len(heard) == 1 else reply(asked)]
+
+    with naming(respond) as port:
+        (result,) = ask(UDP, port=port)
+    assert heard[0] == heard[1]
+    assert result["proto"] == "TCP"
     assert result["result"]["answers"][0]["RDATA"] == ["b1-fra"]
+    assert result["result"]["qt"] <= result["result"]["rt"]
+
+
+def test_what_stays_cut_short_is_no_answer_without_an_identity() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:  # where nobody listens over TCP
+        line.bind(("127.0.0.1", 0))
+        line.settimeout(5)
+
+        def once() -> None:
+            query, sender = line.recvfrom(4096)
+            line.sendto(cut_short(query), sender)
+
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            beside.submit(once)
+            (result,) = ask(UDP, port=line.getsockname()[1])
+    assert (result["proto"], result["error"]) == ("TCP", {"TUCONNECT": "connect failed: Connection refused"})
+
+
+def test_both_goes_together_take_no_longer_than_one_may() -> None:
+    with naming(lambda asked: [cut_short(asked)]) as port, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        to_silent = silent.getsockname()[1]
+
+        class Elsewhere(socket.socket):
+            """Connections that come to the server that says nothing."""
+
+            def connect(self, to: Any) -> None:
+                super().connect((to[0], to_silent if self.type & socket.SOCK_STREAM else to[1]))
+
+        began = time.monotonic()
+        (result,) = ask(UDP, port=port, timeout_s=0.2, open_socket=Elsewhere)
+    assert (result["proto"], result["error"]) == ("TCP", {"timeout": 200})
+    assert time.monotonic() - began < 0.35
+
+
+def test_a_query_leaves_from_the_port_that_is_wished() -> None:
+    with naming() as port:
+        (first,) = ask(UDP, port=port)
+        target = Target(service=None, address="127.0.0.1")
+        (one,), queries = own_measurements([UDP], [target], ["local:test"], 1.0, None, None)
+        ports = {one.id: first["src_port"]}
+        here = [Vantage(name="local:test")]
+        (again,) = measure_round(here, [one], queries, rate_per_s=100, port=port, source_ports=ports)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("", 0))
+            ports = {one.id: taken.getsockname()[1]}
+            (lost,) = measure_round(here, [one], queries, rate_per_s=100, port=port, source_ports=ports)
+    assert again["src_port"] == first["src_port"]
+    assert again["result"]["answers"][0]["RDATA"] == ["b1-fra"]
+    assert lost["error"] == {"senderror": "sendto failed: Address already in use"}
+
+
+def test_a_server_that_floods_a_connection_keeps_nobody_else_waiting() -> None:
+    stopping = threading.Event()
+
+    def flood(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            while not stopping.is_set():
+                connection.sendall(bytes(1 << 20))  # half a million messages of no bytes
+
+    with naming() as port, socket.socket() as listener, ThreadPoolExecutor(max_workers=1) as beside:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        to_flood = listener.getsockname()[1]
+        beside.submit(flood, listener)
+
+        class Flooded(socket.socket):
+            """Connections that come to the server that floods."""
+
+            def connect(self, to: Any) -> None:
+                super().connect((to[0], to_flood if self.type & socket.SOCK_STREAM else to[1]))
+
+        began = time.monotonic()
+        over_tcp, *over_udp = ask(TCP, UDP, UDP, port=port, timeout_s=1.0, open_socket=Flooded)
+        took_s = time.monotonic() - began
+        stopping.set()
+    assert over_tcp["error"] == {"TCPREAD": "read failed: no reply to the query"}
+    assert all("result" in one for one in over_udp)
+    assert took_s < 0.7
 
 
 def test_a_forged_reply_alone_is_a_timeout() -> None:

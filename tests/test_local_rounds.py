@@ -24,6 +24,8 @@ from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.vantages import Vantage, vantage_number
 from tests.chaos_server import LOOPBACK, naming
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 DNS, DNS_TCP, PING, TRACE = (
     Query(kind=Kind.DNS),
     Query(kind=Kind.DNS, protocol=Protocol.TCP),

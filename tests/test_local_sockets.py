@@ -11,6 +11,8 @@ from catchment.platforms.local import sockets
 from catchment.platforms.local.sockets import IcmpError, Moment, Packet, StampedSocket, now
 from tests.chaos_server import LOOPBACK
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 

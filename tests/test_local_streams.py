@@ -18,6 +18,8 @@ from catchment.platforms.local.streams import stream
 from catchment.platforms.local.vantages import Vantage
 from tests.chaos_server import naming
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 DNS = Query(kind=Kind.DNS)
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.veth_chain import ALL_GROUPS, HOPS, HOPS_V6, NO_GROUP, TARGET, TARGET_V6, Measured, measured
 
+pytestmark = pytest.mark.xdist_group("packets")  # they tell time
+
 NEEDS = "socket failed: Operation not permitted: a traceroute over {} needs cap_net_raw"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import shutil
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 
 from catchment import store, workflow
-from catchment.campaign import Campaign, CampaignTarget, PlatformName, Schedule, service_to_toml
+from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Schedule, service_to_toml
 from catchment.campaign.own_vantages import vantage_number
 from catchment.errors import CatchmentError, InvalidFile, InvalidRun, UnknownName
 from catchment.importers import Probes, point_row, write_asked
 from catchment.model import Grouping, Kind, Service, Target, Verdict, Window
+from catchment.platforms.local.measurements import own_measurements
 from catchment.services import bundled_service
 from catchment.store import Accepted, Header, Measurement, ResultWriter, Run, Stage
 from catchment.workflow.importing import Imported, rebuild
@@ -31,6 +33,8 @@ from tests.campaigns import run as run_campaign
 SERVICE = bundled_service("demo-dns")
 ADDRESS = "198.51.100.53"
 ONCE = Schedule()
+# A reply without a question does not tell what was asked; the measurement does.
+BARE = {"result": {"rt": 12.0, "size": 12, "abuf": base64.b64encode(b"\x01\x02\x84\x01" + bytes(8)).decode()}}
 FRANKFURT, WARSAW = (50.1, 8.7), (52.2, 21.0)
 Result = dict[str, Any]
 
@@ -308,6 +312,60 @@ def test_of_two_places_that_of_the_later_run_counts_and_it_is_told(tmp_path: Pat
     )
 
 
+def test_hosts_that_go_by_one_name_are_told(tmp_path: Path) -> None:
+    later: dict[str, dict[str, Any]] = {
+        "local:same": {"second": 60, "src_addr": "10.0.0.1"},
+        "local:elsewhere": {"second": 60, "src_addr": "10.0.0.2"},
+        "local:other-family": {"second": 60, "src_addr": "2001:db8::1"},  # nobody knows
+        "local:nowhere": {"second": 60},
+        "local:meanwhile": {"second": 1, "src_addr": "10.0.0.1"},
+    }
+    at_first = [answer(name, second=second, src_addr="10.0.0.1") for name in later for second in (0, 2)]
+    first = own_run(tmp_path / "a" / "one", *at_first, vantage_points=[*later])
+    afterwards = [answer(name, **how) for name, how in later.items()]
+    second = own_run(tmp_path / "b" / "one", *afterwards, vantage_points=[*later])
+    _, done = merged(tmp_path, first.path, second.path)
+    told = [line for line in done.warnings if "is taken for one host" in line]
+    assert [line.split()[0] for line in told] == ["local:elsewhere", "local:meanwhile"]
+    assert "(10.0.0.1, 10.0.0.2)" in told[0]
+    assert all("measure with a local.name of its own on each" in line for line in told)
+
+
+def test_a_run_and_one_that_holds_it_are_of_the_same_hosts(tmp_path: Path) -> None:
+    first = own_run(tmp_path / "a" / "one", answer("local:one", src_addr="10.0.0.1"))
+    second = own_run(tmp_path / "b" / "one", answer("local:one", second=60, src_addr="10.0.0.1"))
+    both, _ = merged(tmp_path, first.path, second.path)
+    assert not any("taken for" in line for line in merged(tmp_path, both.path, first.path, name="again")[1].warnings)
+
+
+def test_vantage_points_of_labs_are_not_taken_for_hosts(tmp_path: Path) -> None:
+    runs = [
+        own_run(tmp_path / name / "one", answer("lab:1", src_addr=f"10.0.0.{at}", second=at), vantage_points=("lab:1",))
+        for at, name in enumerate("ab", start=1)
+    ]
+    assert not any("taken for" in line for line in merged(tmp_path, *(run.path for run in runs))[1].warnings)
+
+
+def test_hosts_with_names_of_their_own_that_began_at_the_same_time_stay_apart(tmp_path: Path) -> None:
+    # As two hosts with one campaign file and a start: each one's queries are its own.
+    runs, ids = [], set()
+    for name, query in (("a", "hostname.bind"), ("b", "id.server")):
+        asked = [Query(kind=Kind.DNS, name=query)]
+        targets = [Target(service="demo-dns", address=ADDRESS)]
+        (one,), _ = own_measurements(asked, targets, [f"local:{name}"], NOON, 60, NOON + 120)
+        ids.add(one.id)
+        of_it = {**head(f"local:{name}", one.id), "src_addr": "10.0.0.1"}
+        result = (
+            dns_result(1, "fra1.demo-dns.example", **of_it) if name == "a" else dns_result(1, None, **of_it, **BARE)
+        )
+        runs.append(own_run(tmp_path / name / "one", result, vantage_points=(f"local:{name}",), is_derived=True))
+    assert len(ids) == 2
+    run, done = merged(tmp_path, *(one.path for one in runs))
+    assert judged(run) == judged(*runs)
+    assert {row[0] for row in run.assignments.select("verdict").fetchall()} == {Verdict.OK, Verdict.NO_IDENTITY}
+    assert not any("taken for" in line for line in done.warnings)
+
+
 def test_a_place_that_only_the_earlier_run_knows_is_kept(tmp_path: Path) -> None:
     nowhere = own_run(tmp_path / "a" / "one", answer("local:one"), at=None, created="2026-11-22T00:00:00Z")
     known = own_run(tmp_path / "b" / "one", answer("local:one", second=5), created="2026-11-21T00:00:00Z")
@@ -563,7 +621,7 @@ def test_the_command_line_merges_runs_by_name_and_by_path(
     done = catchment("import", "mine", parts[0].path, parts[2].path, "--out", "results/all/one", "--json")
     assert done.returncode == 0, done.stderr
     total = json.loads(done.stdout)["targets"][0]["vantage_points"]["total"]
-    assert total == json.loads(catchment("show", "all", "--json").stdout)["targets"][0]["vantage_points"]["total"]
+    assert total == Run.open(tmp_path / "results" / "all" / "one").metrics["targets"][0]["vantage_points"]["total"]
     told = json.loads(catchment("show", "all", "--vantage", "local:nine", "--json").stdout)
     assert told["targets"][0]["assignment"]["site"] == "fra"
     wrong = catchment("import", "mine", "mine[before]", "--out", "results/all/two")

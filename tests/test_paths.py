@@ -5,19 +5,24 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from benchmarks.two_sides import Seen, compare_sides
 from catchment import store, terminal, workflow
 from catchment.assign.hop_names.gazetteer import town_in_name
-from catchment.metrics.paths import Hop, Route, is_same_way, named, read_route
+from catchment.metrics.paths import Route, Router, is_same_way, named, read_route
 from catchment.model import Window
+from catchment.observe.traceroutes import Hop, read_trace
+from catchment.services import find_service
 from catchment.store import Run
 from tests.atlas_results import NOON, TARGET, dns_result, head, place
+from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
 NYC, LON, JNB, HOME = "198.51.100.1", "198.51.100.2", "198.51.100.3", "192.168.1.1"
@@ -27,10 +32,10 @@ NAMES = {
     JNB: "ae7.jnb1.as64503.example",
 }
 NEW_YORK = (40.7, -74.0)
-Seen = tuple[str | None, float]
+Hit = tuple[str | None, float]
 
 
-def trace(probe: int, *seen: Seen, rtt_ms: float = 90.0, **changes: Any) -> dict[str, Any]:
+def trace(probe: int, *seen: Hit, rtt_ms: float = 90.0, **changes: Any) -> dict[str, Any]:
     """Return a traceroute past these routers (None keeps silent), each with its RTT in ms."""
     hops = [
         {"hop": number, "result": [{"x": "*"} if who is None else {"from": who, "rtt": ms, "ttl": 60, "size": 28}] * 3}
@@ -40,7 +45,7 @@ def trace(probe: int, *seen: Seen, rtt_ms: float = 90.0, **changes: Any) -> dict
     return result | {"endtime": NOON + 5, "proto": "ICMP"} | changes
 
 
-def route(*seen: Seen, **changes: Any) -> Route:
+def route(*seen: Hit, **changes: Any) -> Route:
     found = read_route(json.dumps(trace(1, *seen, **changes)).encode())
     assert found is not None
     return found
@@ -51,7 +56,7 @@ def test_a_path_has_each_router_with_its_least_time_and_that_of_the_target() -> 
     result["result"][1]["result"] = [{"from": NYC, "rtt": 3.5}, {"from": NYC, "rtt": 2.5}, {"x": "*"}]
     found = read_route(json.dumps(result).encode())
     assert found == Route(
-        hops=(Hop(address=HOME, rtt_ms=0.5), Hop(address=NYC, rtt_ms=2.5)), rtt_ms=90.0, is_whole=True
+        routers=(Router(address=HOME, rtt_ms=0.5), Router(address=NYC, rtt_ms=2.5)), rtt_ms=90.0, is_whole=True
     )
 
 
@@ -60,7 +65,7 @@ def test_of_several_routers_at_a_hop_the_one_with_most_answers_counts() -> None:
     result["result"][0]["result"] = [{"from": LON, "rtt": 1.0}, {"from": NYC, "rtt": 2.0}, {"from": NYC, "rtt": 3.0}]
     found = read_route(json.dumps(result).encode())
     assert found is not None
-    assert found.hops == (Hop(address=NYC, rtt_ms=2.0),)
+    assert found.routers == (Router(address=NYC, rtt_ms=2.0),)
 
 
 def test_a_late_reply_belongs_to_an_earlier_hop() -> None:
@@ -68,11 +73,11 @@ def test_a_late_reply_belongs_to_an_earlier_hop() -> None:
     result["result"][0]["result"] = [{"from": LON, "rtt": 1.0, "late": 2}, {"from": NYC, "rtt": 2.0}]
     found = read_route(json.dumps(result).encode())
     assert found is not None
-    assert found.hops == (Hop(address=NYC, rtt_ms=2.0),)
+    assert found.routers == (Router(address=NYC, rtt_ms=2.0),)
 
 
 def test_a_silent_router_keeps_its_place() -> None:
-    assert route((HOME, 0.5), (None, 0.0), (LON, 70.0)).hops[1] == Hop()
+    assert route((HOME, 0.5), (None, 0.0), (LON, 70.0)).routers[1] == Router()
 
 
 def test_a_traceroute_that_did_not_reach_its_target_has_no_path() -> None:
@@ -86,7 +91,7 @@ def test_a_target_reached_by_the_last_packet_of_paris_stands_at_an_unknown_dista
     result["result"][-1]["hop"] = 255
     found = read_route(json.dumps(result).encode())
     assert found is not None
-    assert (len(found.hops), found.is_whole, found.rtt_ms) == (1, False, 90.0)
+    assert (len(found.routers), found.is_whole, found.rtt_ms) == (1, False, 90.0)
 
 
 @pytest.mark.parametrize(
@@ -105,24 +110,33 @@ def test_what_is_no_traceroute_has_no_path(raw: bytes) -> None:
     assert read_route(raw) is None
 
 
-_JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.just(TARGET), st.lists)
-
-
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "hop": _JSON | st.integers(-5, 300),
-                "result": _JSON
-                | st.lists(st.fixed_dictionaries({"from": _JSON, "rtt": _JSON | st.integers()}) | _JSON),
-            }
-        )
-        | _JSON
-    )
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.just(TARGET),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
 )
+_PACKET = st.fixed_dictionaries({"from": _JSON, "rtt": _JSON | st.integers()}) | _JSON
+_HOP = st.fixed_dictionaries({"hop": _JSON | st.integers(-5, 300), "result": _JSON | st.lists(_PACKET, max_size=4)})
+
+
+@settings(max_examples=50)
+@given(st.lists(_HOP | _JSON, max_size=4))
 def test_no_result_whatever_breaks_the_reader(entries: list[Any]) -> None:
     found = read_route(json.dumps({"dst_addr": TARGET, "result": entries}).encode())
-    assert found is None or (found.rtt_ms is not None and 0 <= found.rtt_ms <= 1e9 and len(found.hops) <= 254)
+    assert found is None or (found.rtt_ms is not None and 0 <= found.rtt_ms <= 1e9 and len(found.routers) <= 254)
+
+
+@pytest.mark.parametrize("result", [None, 5, [], {}, {"result": None}, {"result": [None, {"hop": 1}, {"result": []}]}])
+def test_what_is_no_traceroute_has_no_hops(result: Any) -> None:
+    assert read_trace(result).hops == ()
+
+
+def test_hops_are_read_with_all_who_answered_and_addresses_in_one_form() -> None:
+    packets = [{"from": "2001:DB8::0:1", "rtt": 2.0}, {"from": "2001:db8::1", "rtt": 1.5}, {"from": "::2", "rtt": 1.0}]
+    result = {"dst_addr": "2001:db8:53::53", "result": [{"hop": 2, "result": packets}, {"hop": 1, "result": ["x"]}]}
+    found = read_trace(result)
+    assert found.hops == (Hop(number=1), Hop(number=2, address="2001:db8::1", rtt_ms=1.5, others=("::2",)))
+    assert (found.reached_at, found.rtt_ms) == (None, None)
 
 
 def test_a_silent_router_may_be_any() -> None:
@@ -133,14 +147,14 @@ def test_a_silent_router_may_be_any() -> None:
 
 def test_routers_get_their_names_and_the_towns_in_these() -> None:
     found = named(route((HOME, 0.5), (NYC, 2.0), (None, 0.0), (LON, 70.0)), NAMES, NEW_YORK)
-    assert [(hop.name, hop.town, hop.country) for hop in found.hops] == [
+    assert [(hop.name, hop.town, hop.country) for hop in found.routers] == [
         (None, None, None),
         (NAMES[NYC], "New York", "US"),
         (None, None, None),
         (NAMES[LON], "London", "GB"),
     ]
     assert found.countries == {"US", "GB"}
-    assert [str(hop) for hop in found.hops] == [
+    assert [str(hop) for hop in found.routers] == [
         "192.168.1.1 0.5 ms",
         "ae1.cr1.nyc1.as64501.example (New York, US) 2.0 ms",
         "*",
@@ -195,6 +209,7 @@ def traced(import_lines: Import) -> Callable[..., Run]:
 
 
 SHORT = ((HOME, 0.5), (NYC, 2.0), (LON, 70.0))
+OTHER = ((HOME, 0.5), ("198.51.100.77", 2.0), (LON, 70.0))
 LEAKED = ((HOME, 0.5), (NYC, 2.0), (JNB, 200.0), (LON, 250.0))
 
 
@@ -226,49 +241,77 @@ def test_a_leak_is_found_by_the_way_and_not_by_the_site(traced: Callable[..., Ru
     )
 
 
-def test_another_way_that_takes_no_longer_is_counted_and_not_announced(traced: Callable[..., Run]) -> None:
-    other = "198.51.100.77"
-    before = traced(dns_result(1, rtt_ms=90.0), trace(1, *SHORT))
-    after = traced(dns_result(1, rtt_ms=90.0), trace(1, (HOME, 0.5), (other, 2.0), (LON, 70.0)))
-    found = compared(before, after)
+def seen(vantage: int, *ways: tuple[Hit, ...], rtt_ms: float = 90.0, site: str = "fra") -> Seen:
+    """Return a vantage point in New York whose packets took these ways, the last one first."""
+    traces = [json.dumps(trace(vantage, *way, rtt_ms=rtt_ms)).encode() for way in ways]
+    return Seen(vantage=f"atlas:{vantage}", site=site, rtts_ms=[rtt_ms], traces=traces, place=NEW_YORK, country="US")
+
+
+def paths_of(before: list[Seen], after: list[Seen], **names: str) -> dict[str, Any]:
+    found: dict[str, Any] = compare_sides(before, after, [find_service(str(EXAMPLE_SERVICE))], names=NAMES | names)[
+        "paths"
+    ]
+    return found
+
+
+def test_another_way_that_takes_no_longer_is_counted_and_not_announced() -> None:
+    found = compare_sides([seen(1, SHORT)], [seen(1, OTHER)])
     paths = found["paths"]
     assert (paths["changed"], paths["longer"], paths["slower"], paths["rise_ms"]) == (1, 0, 0, None)
     assert found["summary"] == "None of 1 vantage point moved."
 
 
-def test_a_way_that_was_among_those_before_is_not_another(traced: Callable[..., Run]) -> None:
-    other = ((HOME, 0.5), ("198.51.100.77", 2.0), (LON, 70.0))
-    both = [trace(1, *(SHORT if turn % 2 else other), timestamp=NOON + turn) for turn in range(2)]
-    before = traced(dns_result(1), *both)
-    for way in (SHORT, other):
-        assert compared(before, traced(dns_result(1), trace(1, *way)))["paths"]["changed"] == 0
+def test_a_way_that_was_among_those_before_is_not_another() -> None:
+    before = [seen(1, SHORT, OTHER)]
+    for way in (SHORT, OTHER):
+        assert paths_of(before, [seen(1, way)])["changed"] == 0
 
 
-def test_the_last_traceroute_after_is_the_one_that_counts(traced: Callable[..., Run]) -> None:
-    before = traced(dns_result(1), trace(1, *SHORT))
-    after = traced(dns_result(1), trace(1, *LEAKED, timestamp=NOON), trace(1, *SHORT, timestamp=NOON + 900))
-    assert compared(before, after)["paths"]["changed"] == 0
+def test_the_last_traceroute_after_is_the_one_that_counts() -> None:
+    assert paths_of([seen(1, SHORT)], [seen(1, SHORT, LEAKED)])["changed"] == 0
+    assert paths_of([seen(1, SHORT)], [seen(1, LEAKED, SHORT)])["changed"] == 1
 
 
-def test_ways_of_those_who_moved_are_left_out(traced: Callable[..., Run]) -> None:
-    before = traced(dns_result(1), trace(1, *SHORT), dns_result(2), trace(2, *SHORT))
-    after = traced(dns_result(1, "ber1.example-dns.net"), trace(1, *LEAKED), dns_result(2), trace(2, *SHORT))
-    paths = compared(before, after)["paths"]
+def test_a_way_is_slower_if_it_takes_more_than_the_slowest_of_those_before() -> None:
+    def timed(*rtts_ms: float, way: tuple[Hit, ...] = SHORT) -> list[Seen]:
+        traces = [json.dumps(trace(1, *way, rtt_ms=ms)).encode() for ms in rtts_ms]
+        return [replace(seen(1), traces=traces)]
+
+    def counts(before: list[Seen], after: list[Seen]) -> tuple[int, int]:
+        paths = paths_of(before, after)
+        return paths["slower"], paths["faster"]
+
+    quick, queued = timed(90.0, 91.0, 140.0), timed(130.0, 131.0, 132.0, way=OTHER)
+    assert counts(quick, queued) == (0, 0)
+    assert counts(quick, timed(270.0, way=OTHER)) == (1, 0)
+    # The same seen backwards is faster, and no slower.
+    assert counts(timed(270.0, way=OTHER), quick) == (0, 1)
+    assert counts(queued, quick) == (0, 0)
+
+
+def test_as_many_faster_ways_as_slower_ones_are_no_leak() -> None:
+    one, other = range(1, 6), range(6, 11)
+    before = [*(seen(n, SHORT) for n in one), *(seen(n, OTHER, rtt_ms=270.0) for n in other)]
+    after = [*(seen(n, OTHER, rtt_ms=270.0) for n in one), *(seen(n, SHORT) for n in other)]
+    found = compare_sides(before, after)
+    assert (found["paths"]["slower"], found["paths"]["faster"], found["paths"]["compared"]) == (5, 5, 10)
+    assert found["summary"] == "None of 10 vantage points moved."
+
+
+def test_ways_of_those_who_moved_are_left_out() -> None:
+    paths = paths_of([seen(1, SHORT), seen(2, SHORT)], [seen(1, LEAKED, site="ber"), seen(2, SHORT)])
     assert (paths["compared"], paths["changed"]) == (1, 0)
 
 
-def test_where_one_side_has_no_traceroutes_there_are_no_paths(traced: Callable[..., Run]) -> None:
-    with_some, without = traced(dns_result(1), trace(1, *SHORT)), traced(dns_result(1))
-    assert compared(with_some, without)["paths"] is None
-    assert compared(without, with_some)["paths"] is None
+def test_where_one_side_has_no_traceroutes_there_are_no_paths() -> None:
+    assert compare_sides([seen(1, SHORT)], [seen(1)])["paths"] is None
+    assert compare_sides([seen(1)], [seen(1, SHORT)])["paths"] is None
 
 
-def test_countries_of_the_vantage_point_and_of_the_site_are_no_detour(traced: Callable[..., Run]) -> None:
+def test_countries_of_the_vantage_point_and_of_the_site_are_no_detour() -> None:
     fra = "198.51.100.9"
-    before = traced(dns_result(1), trace(1, (HOME, 0.5), (LON, 70.0)))
-    after = traced(dns_result(1), trace(1, (HOME, 0.5), (NYC, 2.0), (fra, 80.0)))
-    store.write_hop_names(after.path, {fra: "ae1.frankfurt1.as64509.example"}, resolved_at="2026-11-01T12:00:00Z")
-    paths = compared(before, after)["paths"]
+    before, after = seen(1, ((HOME, 0.5), (LON, 70.0))), seen(1, ((HOME, 0.5), (NYC, 2.0), (fra, 80.0)))
+    paths = paths_of([before], [after], **{fra: "ae1.frankfurt1.as64509.example"})
     assert (paths["changed"], paths["countries_joined"], paths["countries_left"]) == (1, {}, {"GB": 1})
 
 

@@ -137,8 +137,72 @@ def test_rounds_that_pass_meanwhile_are_counted_and_not_made_up_for(tmp_path: Pa
 
 def test_a_round_that_was_broken_off_goes_on_with_what_it_lacks(tmp_path: Path, packets: PretendedPackets) -> None:
     path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 60)  # with the answer of the second round
-    assert [len(file.read_text().splitlines()) for file in sorted((path / "raw").iterdir())] == [2, 1]
+    assert sorted(len(file.read_text().splitlines()) for file in (path / "raw").iterdir()) == [1, 2]
     packets.clock.time = NOON + 100
+    assert rounds_of(resumed(path, packets)) == {minute: {"dns": 1, "ping": 1} for minute in range(4)}
+
+
+def test_a_round_that_is_not_whole_when_its_time_has_passed_is_told(tmp_path: Path, packets: PretendedPackets) -> None:
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 60)
+    packets.clock.time = NOON + 150
+    measured = resumed(path, packets)
+    assert rounds_of(measured) == {
+        0: {"dns": 1, "ping": 1},
+        1: {"dns": 1},
+        2: {"dns": 1, "ping": 1},
+        3: {"dns": 1, "ping": 1},
+    }
+    assert remarks_of(measured) == (
+        "1 of 4 rounds are incomplete: they were broken off, and their time passed",
+        "1 of 4 rounds began late, by up to 30 s",
+    )
+
+
+def test_rounds_that_take_too_long_make_others_late_and_it_is_told(tmp_path: Path, packets: PretendedPackets) -> None:
+    packets.per_packet_s = 35.0  # two measurements: 70 s, of 60
+    measured = run(tmp_path, EVERY_MINUTE, packets)
+    begun = [at - NOON for kind, _, at in packets.sent if kind is Kind.DNS]
+    assert begun == [0, 70, 140, 210]
+    assert remarks_of(measured) == ("3 of 4 rounds began late, by up to 30 s",)
+
+
+def test_a_result_is_of_the_round_in_which_it_was_asked_for_however_long_that_takes(
+    tmp_path: Path, packets: PretendedPackets
+) -> None:
+    packets.per_packet_s = 70.0  # the ping of the first round leaves when the second one should begin
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 70)
+    assert [kind for kind, *_ in packets.sent] == [Kind.DNS, Kind.PING]
+    packets.per_packet_s, packets.clock.time = 0.001, NOON + 80
+    resumed(path, packets)
+    later = [(kind, int((at - NOON) // 60)) for kind, _, at in packets.sent[2:]]
+    assert later == [(kind, number) for number in (1, 2, 3) for kind in (Kind.DNS, Kind.PING)]
+
+
+def test_results_that_do_not_say_of_which_round_they_are_tell_it_by_their_time(
+    tmp_path: Path, packets: PretendedPackets
+) -> None:
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 90)
+    for file in (path / "raw").iterdir():
+        results = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [result.pop("round") for result in results] == [0, 1]
+        file.write_text("".join(json.dumps(result) + "\n" for result in results))
+    assert rounds_of(resumed(path, packets)) == {minute: {"dns": 1, "ping": 1} for minute in range(4)}
+
+
+@pytest.mark.parametrize("damage", [b"no JSON\n", b"{}\n", b'{"timestamp": []}\n'])
+def test_a_damaged_file_is_told_in_a_line(tmp_path: Path, packets: PretendedPackets, damage: bytes) -> None:
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 30)
+    file = next((path / "raw").iterdir())
+    file.write_bytes(file.read_bytes() + damage)
+    with pytest.raises(InvalidRun, match="measure the run anew") as raised:
+        resumed(path, packets)
+    assert "\n" not in str(raised.value)
+
+
+def test_lines_of_zeros_after_a_loss_of_power_are_no_results(tmp_path: Path, packets: PretendedPackets) -> None:
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 30)
+    for file in (path / "raw").iterdir():
+        file.write_bytes(file.read_bytes() + bytes(40) + b"\n")
     assert rounds_of(resumed(path, packets)) == {minute: {"dns": 1, "ping": 1} for minute in range(4)}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import sys
 import pytest
 
 from tests.veth_chain import ROOT
+
+pytestmark = pytest.mark.xdist_group("packets")
 
 BENCHMARK = ROOT / "benchmarks" / "rtt_bias.py"
 
@@ -43,3 +46,9 @@ def test_without_root_it_says_that_it_needs_it() -> None:
     assert done.returncode == 1
     assert "needs root" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_tool_that_fails_is_told_with_what_it_says() -> None:
+    benchmark = runpy.run_path(str(BENCHMARK))
+    with pytest.raises(SystemExit, match=r"exit status 4: icmp: unknown protocol$"):
+        benchmark["told_by"](["sh", "-c", "echo icmp: unknown protocol >&2; exit 4"])

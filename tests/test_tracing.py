@@ -8,11 +8,12 @@ from typing import Any
 import dns.message
 import pytest
 
+from catchment.observe.traceroutes import Hop, read_trace
 from catchment.platforms.local.places import HostPlace
 from catchment.platforms.origins import Origin
 from catchment.platforms.reverse_names import RESOLVER
 from catchment.services import bundled_service
-from catchment.workflow.tracing import Hop, KnownRouters, ask_about, describe_path, hops_of
+from catchment.workflow.tracing import KnownRouters, ask_about, describe_path
 from tests.dns_server import Respond, answering, pointers
 from tests.test_origins import texts
 
@@ -29,7 +30,11 @@ TOLD = {
 def trace(*hops: tuple[str | None, float]) -> dict[str, Any]:
     """Return a traceroute whose routers have these addresses and RTTs in ms."""
     packets = [{"x": "*"} if address is None else {"from": address, "rtt": rtt_ms} for address, rtt_ms in hops]
-    return {"proto": "ICMP", "result": [{"hop": n, "result": [one] * 2} for n, one in enumerate(packets, start=1)]}
+    return {
+        "proto": "ICMP",
+        "dst_addr": TARGET,
+        "result": [{"hop": n, "result": [one] * 2} for n, one in enumerate(packets, start=1)],
+    }
 
 
 def both(names: Respond, networks: Respond) -> Respond:
@@ -43,18 +48,19 @@ def both(names: Respond, networks: Respond) -> Respond:
 
 
 def test_a_hop_is_who_answered_most_often_in_the_least_time() -> None:
-    packets = [{"from": "a", "rtt": 2.0}, {"from": "b", "rtt": 1.0}, {"from": "b", "rtt": 3.0}, {"x": "*"}]
+    one, other = "1.1.1.1", "2.2.2.2"
+    packets = [{"from": one, "rtt": 2.0}, {"from": other, "rtt": 1.0}, {"from": other, "rtt": 3.0}, {"x": "*"}]
     result = {"result": [{"hop": 1, "result": packets}, {"hop": 2, "result": [{"x": "*"}]}]}
-    assert hops_of(result) == [Hop(number=1, address="b", rtt_ms=1.0, others=("a",)), Hop(number=2)]
+    assert read_trace(result).hops == (Hop(number=1, address=other, rtt_ms=1.0, others=(one,)), Hop(number=2))
 
 
 def test_a_packet_far_beyond_silent_routers_is_no_hop() -> None:
-    assert hops_of({"result": [{"hop": 255, "result": [{"x": "*"}]}]}) == []
+    assert read_trace({"result": [{"hop": 255, "result": [{"x": "*"}]}]}).hops == ()
 
 
 @pytest.mark.parametrize("result", [{}, {"result": []}, {"result": [{"error": "no route"}]}])
 def test_a_traceroute_that_went_nowhere_has_no_hops(result: dict[str, Any]) -> None:
-    assert hops_of(result) == []
+    assert read_trace(result).hops == ()
 
 
 def test_a_router_is_told_with_its_name_network_and_place() -> None:

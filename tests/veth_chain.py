@@ -117,7 +117,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured in the chain: the result of each target and query, and what privileges were missing."""
+    """What was measured in the chain: the result of each target and query, and what privileges pings lacked."""
 
     results: dict[Key, dict[str, Any]]
     missing: str | None
@@ -127,11 +127,15 @@ class Measured:
         return {key[0]: result for key, result in self.results.items() if key[1:] == (kind, protocol)}
 
 
-@cache
 def measured(ping_groups: str, *, as_nobody: bool = False) -> Measured:
     """Measure every way that there is, as root or as a user without privileges. Skips the test where that cannot be."""
     if as_nobody and os.geteuid() != 0:
         pytest.skip("only root can become another user")
+    return _measured(ping_groups, as_nobody)  # once: however it is called
+
+
+@cache
+def _measured(ping_groups: str, as_nobody: bool) -> Measured:
     traces = [{"kind": "traceroute", "packets": 2} | over for over in (*_PROTOCOLS, {})]
     rounds: list[dict[str, Any]] = [
         # Of IPv4 a router tells five times only that there is no way, and then once a second.
@@ -147,8 +151,8 @@ def measured(ping_groups: str, *, as_nobody: bool = False) -> Measured:
     *told, last = in_chain("tests.local_measuring", json.dumps(wish), ping_groups=ping_groups)
     found: dict[Key, dict[str, Any]] = {}
     for number, of_round in enumerate(rounds):
-        results = [one["result"] for one in told if one["round"] == number]
-        results.sort(key=lambda result: int(result["msm_id"]))
+        of_this = sorted((one for one in told if one["round"] == number), key=lambda one: int(one["place"]))
+        results = [one["result"] for one in of_this]
         keys = [
             (str(target), query["kind"], query.get("protocol", "any"))
             for target in of_round["targets"]

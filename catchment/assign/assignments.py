@@ -103,6 +103,8 @@ _REACHED = """
         LEFT JOIN misplaced AS m
             ON m.vantage = t.vantage AND m.target = t.target AND m.window_start = t.window_start)"""
 
+# Few hosts answer packets to a port where nobody listens: a traceroute that gets no answer of its target is no lost
+# ping.
 _RULED = """
     SELECT *, coalesce(inferred_rule, plain_rule) AS rule
     FROM (SELECT *,
@@ -118,10 +120,12 @@ _RULED = """
             ELSE CASE
                 WHEN observations = 0 THEN 'asked-never-reported'
                 WHEN asked = 0 AND pings_answered > 0 THEN 'no-identity-asked'
-                WHEN asked = 0 AND pings_lost > 0 THEN 'ping-silent'
+                WHEN asked = 0 AND echoes_lost > 0 THEN 'ping-silent'
+                WHEN asked = 0 AND pings_lost > 0 THEN 'traceroute-silent'
                 WHEN unreadable > 0 AND unreadable >= timeouts + network_failures THEN 'unreadable'
                 WHEN timeouts + network_failures > 0 AND pings_answered > 0 THEN 'ping-answers-dns-silent'
-                WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-ping-silent'
+                WHEN timeouts + network_failures > 0 AND echoes_lost > 0 THEN 'dns-and-ping-silent'
+                WHEN timeouts + network_failures > 0 AND pings_lost > 0 THEN 'dns-and-traceroute-silent'
                 WHEN timeouts + network_failures > 0 THEN 'dns-silent'
                 ELSE 'could-not-send' END
         END AS plain_rule
@@ -147,7 +151,7 @@ _ASSIGNED = """
             WHEN rule IN ('does-not-answer-this-query', 'no-identity-asked', 'witnesses-disagree') THEN 'no-identity'
             WHEN rule IN ('dns-and-ping-silent', 'ping-silent') THEN 'unreachable'
             WHEN rule = 'ping-answers-dns-silent' THEN 'dns-dead'
-            WHEN rule = 'dns-silent' THEN 'timeout'
+            WHEN rule IN ('dns-silent', 'dns-and-traceroute-silent', 'traceroute-silent') THEN 'timeout'
             WHEN rule = 'unreadable' THEN 'malformed'
             WHEN rule = 'asked-never-reported' THEN 'no-result'
             ELSE 'probe-failed' END AS verdict

@@ -108,6 +108,7 @@ _TALLIES = f"""
         {_count("witnesses = 'disagree'")} AS witnesses_disagree,
         {_count("kind <> 'dns' AND failure IS NULL")} AS pings_answered,
         {_count("kind <> 'dns' AND failure IN ('timeout', 'not-reached')")} AS pings_lost,
+        {_count("kind = 'ping' AND failure = 'timeout'")} AS echoes_lost,
         count(DISTINCT site) AS sites_seen,
         min(rtt_ms) FILTER (WHERE kind = 'ping') AS ping_ms_min,
         list_sort(flatten(list(pings_ms) FILTER (WHERE pings_ms IS NOT NULL))) AS pings_ms

@@ -57,7 +57,11 @@ RULES: dict[str, str] = {
     "no-identity-asked": "the target answers pings or traceroutes; there is no result of a query for an identity",
     "dns-and-ping-silent": "neither DNS nor ping brought an answer",
     "ping-silent": "pings brought no answer; DNS was not asked",
-    "ping-answers-dns-silent": "the target answers pings, but not DNS",
+    "traceroute-silent": "the target answered no traceroute, as many hosts do not; nothing else was sent",
+    "ping-answers-dns-silent": "the target answers pings or traceroutes, but not DNS",
+    "dns-and-traceroute-silent": (
+        "DNS brought no answer, and the target answered no traceroute, as many hosts do not; no ping was sent"
+    ),
     "dns-silent": "DNS brought no answer; nothing else was asked",
     "could-not-send": "the vantage point could not send its queries",
     "unreadable": "what came back can be read by nobody",

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from catchment.campaign.plans import Campaign, ChangeName, Lab, PlatformName, Schedule, VantagePoints
 
 SENT_BY_THIS_HOST = (PlatformName.LOCAL, PlatformName.LAB)
-MOST_PER_S = 100.0
-"""As many packets a second this host may send: a resolver's load, and no flood."""
+LEAST_PER_S, MOST_PER_S = 0.01, 100.0
+"""As many packets a second this host may send: from one in a hundred seconds to a resolver's load, and no flood."""
+
+PACKETS_OF_TCP = 5
+"""As many packets of ours a DNS query over TCP takes, from the handshake to the end of the connection."""
 
 _MOST_STREAMED_PER_S = 1000.0  # to nobody but the lab's own servers
 _LONGEST_STREAM_S = 600
@@ -27,8 +30,8 @@ def own_problems(campaign: Campaign) -> Iterator[Problem]:
         return
     if campaign.vantage_points is not None:
         yield "vantage_points", "this host is the only one: leave it out, and say where it is in local.place"
-    if not 0 < campaign.local.rate_per_s <= MOST_PER_S:
-        yield "local.rate_per_s", f"more than 0, and at most {MOST_PER_S:g}"
+    if not LEAST_PER_S <= campaign.local.rate_per_s <= MOST_PER_S:
+        yield "local.rate_per_s", f"at least {LEAST_PER_S:g}, and at most {MOST_PER_S:g}"
 
 
 def _of_places(campaign: Campaign) -> Iterator[Problem]:

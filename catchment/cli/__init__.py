@@ -45,8 +45,9 @@ def version(*, version: Annotated[bool, typer.Option("--version", help="Print th
 def main() -> None:
     """Run the command line: a problem that the user can act on is one line on stderr, and exit code 1."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it goes on
+            signal.signal(number, _stop)
     sys.unraisablehook = _lose_interrupts
     try:
         app()

@@ -28,7 +28,9 @@ def here(
     ] = False,
     only_v4: Annotated[bool, typer.Option("-4", help="Over IPv4 only.")] = False,
     only_v6: Annotated[bool, typer.Option("-6", help="Over IPv6 only.")] = False,
-    rate: Annotated[float, typer.Option("--rate", metavar="N", help="Packets a second, at most 100.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option("--rate", metavar="N", help="Packets a second, at most 100; names are looked up besides.")
+    ] = 10.0,
     queries: Annotated[
         int, typer.Option("--queries", min=1, max=_MOST_QUERIES, help="Identity queries, each from its own port.")
     ] = 8,
@@ -59,11 +61,11 @@ def here(
 
 def _check(place: str | None, rate: float, *, geocode: bool, both: bool) -> None:
     """Raise BadParameter where options contradict each other, or the rate is none."""
-    from catchment.campaign.own_checks import MOST_PER_S  # noqa: PLC0415
+    from catchment.campaign.own_checks import LEAST_PER_S, MOST_PER_S  # noqa: PLC0415
 
     if both:
         raise typer.BadParameter("-4 and -6 leave nothing: leave out one of them, or both for both")
     if geocode and place is None:
         raise typer.BadParameter("--geocode looks up what --place says: give it as well")
-    if not 0 < rate <= MOST_PER_S:
-        raise typer.BadParameter(f"--rate is more than 0 and at most {MOST_PER_S:g} packets a second")
+    if not LEAST_PER_S <= rate <= MOST_PER_S:
+        raise typer.BadParameter(f"--rate is at least {LEAST_PER_S:g} and at most {MOST_PER_S:g} packets a second")

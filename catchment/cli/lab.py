@@ -36,6 +36,14 @@ class Happening(StrEnum):
 
 
 _OF_NETWORKS = {Happening.HIJACK, Happening.LEAK}
+_OPTIONS = {
+    Happening.HIJACK: {"--asn", "--more-specific", "--service"},
+    Happening.LEAK: {"--asn", "--service"},
+    Happening.PREPEND: {"--site", "--prepend", "--service"},
+    Happening.RESET: set(),
+}
+_OF_SITES = {"--site", "--service"}
+_PREPEND = 3
 
 
 @app.command()
@@ -51,8 +59,8 @@ def run(
 ) -> None:
     """Run a story: measure in a lab before a change, amid it and after it, and tell what happened.
 
-    Raises a lab for it, unless one of the same topology is up. Needs bird and nsd (apt-get install bird2 nsd), no root
-    where your kernel lets you have namespaces. The run is stored like any other.
+    Raises a lab for it, unless one of the same topology is up and unchanged. Needs bird and nsd (apt-get install bird2
+    nsd), no root where your kernel lets you have namespaces. The run is stored like any other.
 
         catchment lab run campaigns/lab/two-paths.toml
         catchment lab run campaigns/lab/fire-withdrawn.toml --json
@@ -65,6 +73,25 @@ def run(
         )
     report(tuple(story["warnings"]))
     print_numbers(story, "show_story", as_json=as_json)
+
+
+@app.command()
+def story(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of a lab: a folder, or CAMPAIGN, its latest.")],
+    *,
+    results: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the story of a stored run again.
+
+    catchment lab story two-paths
+    catchment lab story results/leak/2026-01-01T120000Z --json
+    """
+    from catchment import store, workflow  # noqa: PLC0415
+
+    told = workflow.tell_story(store.find_folder(run, store.results_root(results)))
+    report(tuple(told["warnings"]))
+    print_numbers(told, "show_story", as_json=as_json)
 
 
 @app.command()
@@ -114,7 +141,9 @@ def change(
     *,
     site: Annotated[str | None, typer.Option("--site", metavar="CODE", help="Of which site.")] = None,
     asn: Annotated[int | None, typer.Option("--asn", metavar="N", help="Which network hijacks or leaks.")] = None,
-    prepend: Annotated[int, typer.Option("--prepend", min=0, max=20, help="How often the site repeats its AS.")] = 3,
+    prepend: Annotated[
+        int | None, typer.Option("--prepend", min=0, max=20, help="How often the site repeats its AS; 3 if not given.")
+    ] = None,
     more_specific: Annotated[
         bool, typer.Option("--more-specific", help="Hijack by a longer prefix: it catches everybody.")
     ] = False,
@@ -138,6 +167,10 @@ def change(
     from catchment import workflow  # noqa: PLC0415
     from catchment.campaign import Change, ChangeName  # noqa: PLC0415
 
+    given = {"--site": site, "--asn": asn, "--prepend": prepend, "--more-specific": more_specific or None}
+    for option, value in (given | {"--service": service}).items():
+        if value is not None and option not in _OPTIONS.get(what, _OF_SITES):
+            raise typer.BadParameter(f"{what} has no use for {option}: leave it out")
     made = None
     if what is not Happening.RESET:
         if what in _OF_NETWORKS and asn is None:
@@ -145,7 +178,12 @@ def change(
         if what not in _OF_NETWORKS and site is None:
             raise typer.BadParameter(f"{what} needs --site: at which site?")
         made = Change(
-            change=ChangeName(what), site=site, asn=asn, prepend=prepend, more_specific=more_specific, service=service
+            change=ChangeName(what),
+            site=site,
+            asn=asn,
+            prepend=_PREPEND if prepend is None else prepend,
+            more_specific=more_specific,
+            service=service,
         )
     with show_progress() as progress:
         changed = workflow.change_lab(name, made, stream_s=stream_s, progress=progress)
@@ -159,16 +197,35 @@ def enter(
     *,
     name: NameOption = None,
 ) -> None:
-    """Run a command inside a lab: dig, ping, traceroute, a shell.
+    """Run a command inside a lab: ping, traceroute, a shell, or catchment itself.
 
+    catchment lab exec vp1 catchment here 192.0.2.53
     catchment lab exec vp1 traceroute -n 192.0.2.53
-    catchment lab exec vp1 dig +short CH TXT hostname.bind @192.0.2.53
     catchment lab exec as64501 bash
     """
     from catchment import workflow  # noqa: PLC0415
 
-    words = workflow.command_within(name, node, command)
+    words = workflow.command_within(name, node, command[1:] if command[0] == "--" else command)
     os.execvp(words[0], words)  # noqa: S606  (the user's own command, without a shell)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def bird(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="A router: as64501, or that of a site.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="What to ask its BIRD.")],
+    *,
+    name: NameOption = None,
+) -> None:
+    """Ask the BIRD of a router in a lab.
+
+    catchment lab bird as64501 show route for 192.0.2.53 all
+    catchment lab bird as64501 show protocols
+    """
+    from catchment import workflow  # noqa: PLC0415
+    from catchment.terminal import harmless  # noqa: PLC0415
+
+    for line in workflow.ask_bird(name, node, " ".join(command)).splitlines():
+        typer.echo(harmless(line.expandtabs()))
 
 
 @app.command()

@@ -215,4 +215,5 @@ def map_(
     sides = [store.find_run(name, root, start, end) for name in (run, after) if name is not None]
     with show_progress() as progress:
         files = workflow.draw_map(sides, out, region=region, target=target, progress=progress)
-    print_numbers({"files": [str(file) for file in files]}, "show_files", as_json=as_json)
+    change = workflow.change_in(*sides[0]) if after is None else None
+    print_numbers({"files": [str(file) for file in files], "change": change}, "show_files", as_json=as_json)

@@ -48,8 +48,8 @@ def _compare_target(
         "target_before": before.address,
         **count_moves(con),
         **find_losses(con),
-        "caught": find_caught(con, pair),
-        **find_delays(con),
+        **find_caught(con, pair),
+        **find_delays(con, pair),
         "paths": None if tracing is None else find_detours(con, pair, tracing),
     }
     found["summary"] = summary(found, level)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import duckdb
 
+from catchment.compare.pairing import TargetPair
+from catchment.engine import quote
 from catchment.metrics import Numbers, rounded
+from catchment.metrics.rises import RISE_MS, RISE_SHARE
+from catchment.model import Kind
 
-# A way counts as longer where its time rose by more than both. Queues and busy hosts add some milliseconds now and then
-# (5 ms is where Quad9DNS/ripe-atlas-dns-tools begin as well); of a long way, jitter and other flows make a fifth.
-_RISE_MS = 5.0
-_RISE_SHARE = 0.2
 # From so many answers on either side on, one late packet cannot move their median.
 _SAMPLES = 3
 # With fewer, the fastest packets (of answers and pings) are held against each other, and only a jump counts: 20 ms are
@@ -24,35 +24,40 @@ def _rose(before: str, after: str, by_ms: float, by_share: float) -> str:
 
 
 def _is_longer(before: str, after: str) -> str:
-    rose, jumped = _rose(before, after, _RISE_MS, _RISE_SHARE), _rose(before, after, _JUMP_MS, _JUMP_SHARE)
+    rose, jumped = _rose(before, after, RISE_MS, RISE_SHARE), _rose(before, after, _JUMP_MS, _JUMP_SHARE)
     return f"CASE WHEN sampled THEN {rose} ELSE {jumped} END"
 
 
-# Who flaps between sites has a median that is of neither.
+# Of many packets the least is less than of few, and their median strays less: only as many of the one side are held
+# against as many of the other. Who flaps between sites has a median that is of neither.
 _TIMED = f"""
     SELECT *, CASE WHEN {_is_longer("was_ms", "now_ms")} THEN 'slower'
         WHEN {_is_longer("now_ms", "was_ms")} THEN 'faster' END AS change
     FROM (
-        SELECT vantage, country, site_after AS site, least(answers_before, answers_after) >= {_SAMPLES} AS sampled,
-            CASE WHEN sampled THEN rtt_ms_before ELSE least_ms_before END AS was_ms,
-            CASE WHEN sampled THEN rtt_ms_after ELSE least_ms_after END AS now_ms
-        FROM paired WHERE site_before = site_after AND NOT moved AND flips_before = 0 AND flips_after = 0)
+        SELECT vantage, country, site_after AS site, d.count >= {_SAMPLES} AS sampled,
+            CASE WHEN sampled THEN list_median(d.before) ELSE least(list_min(d.before), list_min(e.before)) END
+                AS was_ms,
+            CASE WHEN sampled THEN list_median(d.after) ELSE least(list_min(d.after), list_min(e.after)) END AS now_ms
+        FROM (SELECT * FROM paired WHERE site_before = site_after AND NOT moved AND flips_before = 0
+            AND flips_after = 0) AS p
+        LEFT JOIN (SELECT * FROM matched WHERE kind = '{Kind.DNS}') AS d USING (vantage)
+        LEFT JOIN (SELECT * FROM matched WHERE kind = '{Kind.PING}') AS e USING (vantage))
     WHERE was_ms IS NOT NULL AND now_ms IS NOT NULL"""
+_MATCHED = """
+    SELECT vantage, kind, least(len(b.rtts_ms), len(a.rtts_ms)) AS count, b.rtts_ms[:count] AS before,
+        a.rtts_ms[:count] AS after
+    FROM (SELECT * FROM times_before WHERE target = {before}) AS b
+    JOIN (SELECT * FROM times_after WHERE target = {after}) AS a USING (vantage, kind)"""
 
 
-def is_slower(before_ms: float | None, after_ms: float | None) -> bool:
-    """Tell whether a time rose by more than chance, for the least of several packets."""
-    if before_ms is None or after_ms is None:
-        return False
-    return after_ms > before_ms + _RISE_MS and after_ms > before_ms * (1 + _RISE_SHARE)
-
-
-def find_delays(con: duckdb.DuckDBPyConnection) -> Numbers:
+def find_delays(con: duckdb.DuckDBPyConnection, pair: TargetPair) -> Numbers:
     """Count who of `paired` reaches the same site and takes clearly longer (`slower`), or less (`faster`).
 
     RTTs are medians over these vantage points, of the medians of each (of its least RTT where it has few answers); `of`
-    is all with an RTT on both sides who stayed at their site.
+    is all with an RTT on both sides who stayed at their site. Reads `times_before` and `times_after`.
     """
+    before, after = (quote(target.address) for target in pair)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE matched AS {_MATCHED.format(before=before, after=after)}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE timed AS {_TIMED}")
     return {change: _count(con, change) for change in ("slower", "faster")}
 

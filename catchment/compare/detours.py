@@ -10,33 +10,30 @@ from typing import Any
 
 import duckdb
 
-from catchment.compare.delays import is_slower
 from catchment.compare.pairing import TargetPair
 from catchment.engine import quote
 from catchment.metrics import Numbers, rounded
 from catchment.metrics.paths import Route, is_same_way, named, read_route
+from catchment.metrics.rises import is_slower
 
-_MOST_COMPARED = 5_000  # at most four traceroutes each, of which a thousand take a third of a second
+_MOST_COMPARED = 3_000  # at most six traceroutes each, of which a thousand take a third of a second
 _MOST_LISTED = 10
 _MOST_HOPS = 40
 
 Record = tuple[str, int]
 """A raw file of a run, and which record of it."""
 
-# One row for each traceroute of those who reach the same site on both sides, and have some on both.
+# One row for each of those who reach the same site on both sides and have traceroutes on both, the latest first.
 _TRACED = f"""
-    SELECT p.vantage, p.site_after, p.country, k.country AS site_country, p.latitude, p.longitude,
-        b.raw_file, b.raw_record, a.raw_file, a.raw_record
-    FROM (
-        SELECT * FROM paired
-        SEMI JOIN (SELECT vantage FROM traces_before WHERE target = {{before}}) AS t USING (vantage)
-        SEMI JOIN (SELECT vantage FROM traces_after WHERE target = {{after}}) AS u USING (vantage)
-        WHERE NOT moved ORDER BY md5(vantage) LIMIT {_MOST_COMPARED}) AS p
-    JOIN traces_before AS b ON b.vantage = p.vantage AND b.target = {{before}}
-    JOIN traces_after AS a ON a.vantage = p.vantage AND a.target = {{after}} AND a.age = 1
+    SELECT p.vantage, p.site_after, p.country, k.country AS site_country, p.latitude, p.longitude, b.traces, a.traces
+    FROM (SELECT * FROM paired WHERE NOT moved) AS p
+    JOIN (SELECT vantage, list((raw_file, raw_record) ORDER BY age) AS traces FROM traces_before
+        WHERE target = {{before}} GROUP BY vantage) AS b USING (vantage)
+    JOIN (SELECT vantage, list((raw_file, raw_record) ORDER BY age) AS traces FROM traces_after
+        WHERE target = {{after}} GROUP BY vantage) AS a USING (vantage)
     LEFT JOIN (SELECT site, min(site_country) AS country FROM site_countries WHERE service = {{service}} GROUP BY site)
         AS k ON k.site = p.site_after
-    ORDER BY length(p.vantage), p.vantage, b.age"""
+    ORDER BY md5(vantage) LIMIT {_MOST_COMPARED}"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +49,10 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """The last way of a vantage point before and after, and whether it took the later one before."""
+    """The last way of a vantage point before and after, and whether it took the later one before.
+
+    `is_slower` holds against the slowest of the ways known before; `was_slower` is the same, seen backwards.
+    """
 
     vantage: str
     site: str
@@ -60,6 +60,8 @@ class _Pair:
     before: Route
     after: Route
     is_known: bool
+    is_slower: bool
+    was_slower: bool
 
     @property
     def rise_ms(self) -> float:
@@ -67,8 +69,8 @@ class _Pair:
 
     @property
     def is_longer(self) -> bool:
-        is_more = self.before.is_whole and self.after.is_whole and len(self.after.hops) > len(self.before.hops)
-        return not self.is_known and (is_more or is_slower(self.before.rtt_ms, self.after.rtt_ms))
+        is_more = self.before.is_whole and self.after.is_whole and len(self.after.routers) > len(self.before.routers)
+        return self.is_slower or (is_more and not self.is_known)
 
     @property
     def joined(self) -> frozenset[str]:
@@ -82,10 +84,11 @@ class _Pair:
 def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Tracing) -> Numbers | None:
     """Hold the last path after against the last few before, for those of `paired` who stayed at their site.
 
-    None where one of the sides has no traceroute that reached the target. A path that was taken before is not changed;
-    a changed one is longer if it has more routers or is slower, which takes clearly more time. Countries are those of
-    routers whose place is known, but for the vantage point's own and the site's; it `leads_through` those that at least
-    half of the slower paths have joined. Reads `traces_before` and `traces_after`.
+    None where one of the sides has no traceroute. A path that was taken before is not changed; a changed one is longer
+    if it has more routers or is slower, which takes clearly more time than any of those before. `faster` counts what is
+    slower when both sides change places: without a change there are as many. Countries are those of routers whose place
+    is known, but for the vantage point's own and the site's; it `leads_through` those that at least half of the slower
+    paths have joined. Reads `traces_before` and `traces_after`.
     """
     before, after = (quote(target.address) for target in pair)
     for side, target in (("before", before), ("after", after)):
@@ -94,14 +97,14 @@ def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Trac
     rows = con.execute(_TRACED.format(before=before, after=after, service=quote(pair[1].service or ""))).fetchall()
     found = _pairs(rows, tracing)
     changed = [one for one in found if not one.is_known]
-    longer = [one for one in changed if one.is_longer]
-    slower = [one for one in longer if is_slower(one.before.rtt_ms, one.after.rtt_ms)]
+    slower = [one for one in changed if one.is_slower]
     listed = sorted(changed, key=lambda one: -one.rise_ms)[:_MOST_LISTED]
     return {
         "compared": len(found),
         "changed": len(changed),
-        "longer": len(longer),
+        "longer": sum(one.is_longer for one in changed),
         "slower": len(slower),
+        "faster": sum(one.was_slower for one in found),
         "rise_ms": rounded(median([one.rise_ms for one in slower])) if slower else None,
         "leads_through": _shared(slower),
         "countries_joined": _count(one.joined for one in changed),
@@ -111,14 +114,15 @@ def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Trac
 
 
 def _pairs(rows: Sequence[tuple[Any, ...]], tracing: Tracing) -> list[_Pair]:
-    earlier = _routes("before", {row[6:8] for row in rows}, tracing)
-    later = _routes("after", {row[8:10] for row in rows}, tracing)
-    ways: dict[str, tuple[tuple[Any, ...], list[Route]]] = {}
-    for row in rows:
-        if row[6:8] in earlier and row[8:10] in later:
-            ways.setdefault(row[0], (row, []))[1].append(earlier[row[6:8]])
+    earlier = _routes("before", {one for row in rows for one in row[6]}, tracing)
+    later = _routes("after", {one for row in rows for one in row[7]}, tracing)
+    ways = [
+        (row, [earlier[one] for one in row[6] if one in earlier], [later[one] for one in row[7] if one in later])
+        for row in sorted(rows, key=lambda row: (len(row[0]), row[0]))
+    ]
+    ways = [(row, known, since) for row, known, since in ways if known and since]
     names = tracing.names() if ways else {}
-    return [_pair(row, known, later[row[8:10]], names) for row, known in ways.values()]
+    return [_pair(row, known, since, names) for row, known, since in ways]
 
 
 def _routes(side: str, wanted: Collection[Record], tracing: Tracing) -> dict[Record, Route]:
@@ -126,13 +130,29 @@ def _routes(side: str, wanted: Collection[Record], tracing: Tracing) -> dict[Rec
     return {one: route for one, route in found if route is not None}
 
 
-def _pair(row: tuple[Any, ...], known: Sequence[Route], later: Route, names: Mapping[str, str]) -> _Pair:
+def _pair(row: tuple[Any, ...], known: Sequence[Route], since: Sequence[Route], names: Mapping[str, str]) -> _Pair:
     vantage, site, country, site_country, *place = row[:6]
     start = None if None in place else (place[0], place[1])
-    is_known = any(is_same_way(one, later) for one in known)
-    before, after = (known[0], later) if is_known else (named(one, names, start) for one in (known[0], later))
-    own = frozenset({country, site_country})
-    return _Pair(vantage=vantage, site=site, own=own, before=before, after=after, is_known=is_known)
+    is_known = _is_among(since[0], known)
+    before, after = (known[0], since[0]) if is_known else (named(one, names, start) for one in (known[0], since[0]))
+    return _Pair(
+        vantage=vantage,
+        site=site,
+        own=frozenset({country, site_country}),
+        before=before,
+        after=after,
+        is_known=is_known,
+        is_slower=not is_known and _is_slowest(since[0], known),
+        was_slower=not _is_among(known[0], since) and _is_slowest(known[0], since[: len(known)]),
+    )
+
+
+def _is_among(route: Route, others: Sequence[Route]) -> bool:
+    return any(is_same_way(one, route) for one in others)
+
+
+def _is_slowest(route: Route, others: Sequence[Route]) -> bool:
+    return is_slower(max((one.rtt_ms for one in others if one.rtt_ms is not None), default=None), route.rtt_ms)
 
 
 def _shared(slower: Sequence[_Pair]) -> list[str]:
@@ -154,6 +174,6 @@ def _told(one: _Pair) -> Numbers:
         "rtt_ms_after": rounded(one.after.rtt_ms),
         "joined": sorted(one.joined),
         "left": sorted(one.left),
-        "before": [str(hop) for hop in one.before.hops[:_MOST_HOPS]],
-        "after": [str(hop) for hop in one.after.hops[:_MOST_HOPS]],
+        "before": [str(hop) for hop in one.before.routers[:_MOST_HOPS]],
+        "after": [str(hop) for hop in one.after.routers[:_MOST_HOPS]],
     }

@@ -48,17 +48,23 @@ def _moves(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
 
 
 def _sites(con: duckdb.DuckDBPyConnection) -> list[Numbers]:
-    """Count each site's vantage points among the paired; p, q and ci stay empty until there are statistics."""
+    """Count each site's vantage points among the paired, and beside them all who were or are there.
+
+    p, q and ci stay empty until there are statistics.
+    """
     rows = con.execute(
-        """SELECT site, sum(b) AS before, sum(a) AS after, sum(b * m) AS gone, sum(a * m) AS came FROM (
-            SELECT "from" AS site, 1 AS b, 0 AS a, CAST(moved AS INTEGER) AS m FROM paired
-            UNION ALL SELECT "to", 0, 1, CAST(moved AS INTEGER) FROM paired)
-        GROUP BY site ORDER BY greatest(sum(b), sum(a)) DESC, site"""
+        """SELECT site, sum(b) AS before, sum(a) AS after, sum(b * m) AS gone, sum(a * m) AS came,
+            sum(all_b) AS all_before, sum(all_a) AS all_after FROM (
+            SELECT "from" AS site, 1 AS b, 0 AS a, CAST(moved AS INTEGER) AS m, 0 AS all_b, 0 AS all_a FROM paired
+            UNION ALL SELECT "to", 0, 1, CAST(moved AS INTEGER), 0, 0 FROM paired
+            UNION ALL SELECT "from", 0, 0, 0, 1, 0 FROM both_sides WHERE assigned_before AND "from" IS NOT NULL
+            UNION ALL SELECT "to", 0, 0, 0, 0, 1 FROM both_sides WHERE assigned_after AND "to" IS NOT NULL)
+        GROUP BY site ORDER BY greatest(sum(b), sum(a)) DESC, greatest(sum(all_b), sum(all_a)) DESC, site"""
     ).fetchall()
+    keys = ("site", "before", "after", "left", "joined", "all_before", "all_after")
     return [
-        {"site": site, "before": int(before), "after": int(after), "left": int(gone), "joined": int(came)}
-        | {"p": None, "q": None, "ci": None}
-        for site, before, after, gone, came in rows
+        dict(zip(keys, (site, *map(int, counts)), strict=True)) | {"p": None, "q": None, "ci": None}
+        for site, *counts in rows
     ]
 
 

@@ -10,10 +10,13 @@ from catchment.compare.pairing import TargetPair
 from catchment.engine import fill_table
 from catchment.geo import CONTINENT_OF
 from catchment.metrics import ASSIGNED_LIST
-from catchment.model import Level, Outcome, Service
+from catchment.model import Kind, Level, Outcome, Service
 
 MOST_TRACES = 3
 """So many traceroutes of a vantage point are kept of either side: flows differ, and so may their paths."""
+
+_MOST_TIMES = 60
+"""So many round trips of a vantage point are kept of either side, drawn at random."""
 
 NOTHING_HEARD = "('no-result', 'probe-failed', 'malformed')"
 """Verdicts that say something of the vantage point, and nothing of the service; as SQL has them."""
@@ -39,8 +42,6 @@ _BOTH = f"""
     SELECT coalesce(b.vantage, a.vantage) AS vantage, b.place AS "from", a.place AS "to",
         b.site AS site_before, a.site AS site_after, b.flips AS flips_before, a.flips AS flips_after,
         b.rtt_ms_median AS rtt_ms_before, a.rtt_ms_median AS rtt_ms_after,
-        b.identified AS answers_before, a.identified AS answers_after,
-        least(b.rtt_ms_min, b.ping_ms_min) AS least_ms_before, least(a.rtt_ms_min, a.ping_ms_min) AS least_ms_after,
         coalesce(b.verdict, 'no-result') AS verdict_before, coalesce(a.verdict, 'no-result') AS verdict_after,
         coalesce(b.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_before,
         coalesce(a.verdict IN ({ASSIGNED_LIST}), FALSE) AS assigned_after,
@@ -55,9 +56,11 @@ _BOTH = f"""
 
 
 def keep_side(con: duckdb.DuckDBPyConnection, side: str) -> None:
-    """Keep of a run that was just judged who heard somebody else's identities, and where its last traceroutes stand.
+    """Keep of a run that was just judged who heard somebody else, where its last traceroutes stand, and round trips.
 
-    Reads `judged_equal` and `inside`; leaves `foreign_<side>` and `traces_<side>`.
+    Reads `judged_equal` and `inside`; leaves `foreign_<side>`, `traces_<side>`, and `times_<side>`: of each vantage
+    point and target the round trips of identified answers (`dns`) and of pings (`ping`), in an order that is as good as
+    random and always the same.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE foreign_{side} AS
@@ -69,6 +72,15 @@ def keep_side(con: duckdb.DuckDBPyConnection, side: str) -> None:
         SELECT vantage, target, raw_file, raw_record, row_number() OVER (
             PARTITION BY vantage, target ORDER BY measured_at DESC, raw_file, raw_record DESC) AS age
         FROM inside WHERE kind = 'traceroute' AND failure IS NULL QUALIFY age <= {MOST_TRACES}"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE times_{side} AS
+        SELECT vantage, target, kind, list(rtt_ms ORDER BY draw, rtt_ms) AS rtts_ms FROM (
+            SELECT vantage, target, kind, rtt_ms, md5(vantage || rtt_ms) AS draw FROM (
+                SELECT vantage, target, kind, unnest(rtts_ms) AS rtt_ms FROM judged_equal
+                WHERE outcome = '{Outcome.IDENTIFIED}' OR kind = '{Kind.PING}')
+            QUALIFY row_number() OVER (PARTITION BY vantage, target, kind ORDER BY draw, rtt_ms) <= {_MOST_TIMES})
+        GROUP BY vantage, target, kind"""
     )
 
 

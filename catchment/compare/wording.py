@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from catchment.compare.moves import NAMELESS
+from catchment.compare.surplus import is_news
 from catchment.metrics import Numbers
+from catchment.metrics.wording import cut, many
 from catchment.model import Level, Verdict
 
 _NAMED = 3
@@ -23,7 +25,7 @@ Alarm = tuple[int, str]
 
 def summary(found: Numbers, level: Level = Level.SITE) -> str:
     """Say in a few sentences what the comparison of one target found: first what concerns most vantage points."""
-    alarms = [*_caught(found), *_vanished(found), *_dead(found), *_appeared(found)]
+    alarms = [*_caught(found), *_freed(found), *_vanished(found), *_dead(found), *_appeared(found)]
     known = found["reached"] or found["only_after"]
     first = [said for count, said in alarms if count > found["moved"] and _NOTICED * count >= known]
     others = [said for _, said in alarms if said not in first]
@@ -38,29 +40,37 @@ def _moved(found: Numbers, level: Level) -> list[str]:
     paired, moved, nameless = found["paired"], found["moved"], found["excluded"].get(NAMELESS, 0)
     where = "" if level is Level.SITE else f" to another {level}"
     if paired == 0 and nameless:
-        return [f"No identity names the server of {_many(nameless)}: compare with --level site."]
+        return [f"No identity names the server of {_points(nameless)}: compare with --level site."]
     if paired == 0:
         return ["No vantage point reached a site both before and after."]
     if moved == 0:
-        return [f"None of {_many(paired)}{' that did both times' if _outweighed(found) else ''} moved{where}."]
-    return [f"{moved} of {_many(paired)} moved{where} ({100 * moved / paired:.1f} %): {_named_moves(found)}."]
+        return [f"None of {_points(paired)}{' that did both times' if _outweighed(found) else ''} moved{where}."]
+    return [f"{moved} of {_points(paired)} moved{where} ({100 * moved / paired:.1f} %): {_named_moves(found)}."]
 
 
 def _caught(found: Numbers) -> Iterator[Alarm]:
     caught = found["caught"]
     if caught["alone"]:
         count = caught["alone"]
-        yield count, f"{count} of {_many(caught['of'])} now {_s(count, 'hears', 'hear')} {_names(caught)}."
+        yield count, f"{count} of {_points(caught['of'])} now {_s(count, 'hears', 'hear')} {_names(caught)}."
     partly = caught["vantage_points"] - caught["alone"]
     if partly:
         heard = "" if caught["alone"] else f" {_names(caught)}"
-        who = f"{partly} more" if caught["alone"] else f"{partly} of {_many(caught['of'])}"
+        who = f"{partly} more" if caught["alone"] else f"{partly} of {_points(caught['of'])}"
         yield partly, f"{who} now and then {_s(partly, 'hears', 'hear')}{heard or ' somebody else'}."
+
+
+def _freed(found: Numbers) -> Iterator[Alarm]:
+    """Yield who was answered by somebody else and is no more."""
+    freed = found["freed"]
+    count = freed["vantage_points"]
+    if count:
+        yield count, f"{count} of {_points(freed['of'])} no longer {_s(count, 'hears', 'hear')} {_names(freed)}."
 
 
 def _names(caught: Numbers) -> str:
     identities = caught["identities"]
-    texts = [f"'{_cut(one['text'])}'" for one in identities[:_NAMED]]
+    texts = [f"'{cut(one['text'], _QUOTED)}'" for one in identities[:_NAMED]]
     if len(identities) == 1:
         return f"{texts[0]}, which is none of the service's"
     more = f" and {len(identities) - _NAMED} more" if len(identities) > _NAMED else ""
@@ -73,33 +83,50 @@ def _vanished(found: Numbers) -> Iterator[Alarm]:
     gone, reached = sum(verdicts.values()), found["reached"]
     if not gone:
         return
-    counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    said = f"{gone} of {_many(reached)} that reached a site {_s(gone, 'reaches', 'reach')} none now ({counted})"
+    reach = _s(gone, "reaches", "reach")
+    said = f"{gone} of {_points(reached)} that reached a site {reach} none now ({_counted(verdicts)})"
+    if back := _came_back(found):
+        count = sum(back.values())
+        said += f"; {count} that reached none before {_s(count, 'does', 'do')} now ({_counted(back)})"
     there = [one for one in found["lost_at"] if one["vantage_points"]]
-    if gone == reached >= _SEVERAL:
+    if gone == reached >= _SEVERAL and not back:
         pinged = Verdict.UNREACHABLE in verdicts
         why = "the address seems to be withdrawn"
         yield gone, f"{said}: {why}." if pinged else f"{said}: {why}, or its servers are dead; a ping would tell."
-    elif len(there) == 1 and gone < reached:
+    elif len(there) == 1 and gone < reached and not back:
         all_of = "all" if there[0]["of"] == gone else f"{gone} of the {there[0]['of']}"
         yield gone, f"{said}: {all_of} that were at {there[0]['site']}."
     else:
         yield gone, f"{said}."
 
 
+def _came_back(found: Numbers) -> dict[str, int]:
+    """Count who got no answer at all before and reaches a site now, beside those who are lost: chance makes as many."""
+    if not any(one["verdict"] in _SILENT for one in found["lost"]) or any(_appeared(found)):
+        return {}
+    return {one["verdict"]: one["vantage_points"] for one in found["found"] if one["verdict"] in _SILENT}
+
+
+def _counted(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+
+
 def _dead(found: Numbers) -> Iterator[Alarm]:
-    """Yield the sites at which all whose pings are answered get no DNS any more."""
-    dead = [one for one in found["dead"] if one["vantage_points"] == one["of"]]
+    """Yield the sites at which all whose pings are answered get no DNS any more; one alone may have lost a query."""
+    dead = _dead_sites(found)
     if not dead:
         return
     count = sum(one["vantage_points"] for one in dead)
     sites = [one["site"] for one in dead]
     routes = "its route stays" if len(sites) == 1 else "their routes stay"
-    seem = "seem" if count >= _SEVERAL else "may be"
     yield (
         count,
-        f"{_many(count)}: pings are answered, DNS is not: the servers at {_listed(sites)} {seem} dead while {routes}.",
+        f"{_points(count)}: pings are answered, DNS is not: the servers at {_listed(sites)} seem dead while {routes}.",
     )
+
+
+def _dead_sites(found: Numbers) -> list[Numbers]:
+    return [one for one in found["dead"] if one["vantage_points"] == one["of"] >= _SEVERAL]
 
 
 def _appeared(found: Numbers) -> Iterator[Alarm]:
@@ -107,7 +134,7 @@ def _appeared(found: Numbers) -> Iterator[Alarm]:
     count = found["only_after"]
     if count >= _SEVERAL and not found["paired"] and not found["only_before"]:
         counted = ", ".join(f"{one['vantage_points']} {one['verdict']}" for one in found["found"][:_NAMED])
-        yield count, f"{_many(count)} reach a site now, and none did before ({counted})."
+        yield count, f"{_points(count)} reach a site now, and none did before ({counted})."
 
 
 def _unpaired(found: Numbers) -> list[str]:
@@ -115,11 +142,13 @@ def _unpaired(found: Numbers) -> list[str]:
     told = Counter[str]()
     for verdict in _SILENT:
         told[verdict] = sum(one["vantage_points"] for one in found["lost"] if one["verdict"] == verdict)
-    told[Verdict.DNS_DEAD] = sum(one["of"] for one in found["dead"] if one["vantage_points"] == one["of"])
-    if found["caught"]["alone"]:
-        told[Verdict.FOREIGN_IDENTITY] = found["caught"]["alone"]
+    told[Verdict.DNS_DEAD] = sum(one["of"] for one in _dead_sites(found))
+    told[Verdict.FOREIGN_IDENTITY] = found["caught"]["alone"]
+    back = Counter(_came_back(found)) + Counter({Verdict.FOREIGN_IDENTITY: found["freed"]["alone"]})
     lost = [(one["verdict"], one["vantage_points"] - told[one["verdict"]]) for one in found["lost"]]
-    new = [] if any(_appeared(found)) else [(one["verdict"], one["vantage_points"]) for one in found["found"]]
+    new = [(one["verdict"], one["vantage_points"] - back[one["verdict"]]) for one in found["found"]]
+    if any(_appeared(found)):
+        new = []
     sides = []
     for side, other, verdicts in (("before", "after", lost), ("after", "before", new)):
         some = [(verdict, count) for verdict, count in verdicts if count > 0]
@@ -130,12 +159,11 @@ def _unpaired(found: Numbers) -> list[str]:
 
 
 def _ways(found: Numbers) -> list[str]:
-    """Say who takes a longer way to the same site; a few of many are chance, and as many may be faster."""
+    """Say who takes a longer way to the same site, if more do than chance explains."""
     paths, slower, faster = found["paths"], found["slower"], found["faster"]
     told = []
-    noticed = _NOTICED * slower["vantage_points"] >= slower["of"]
-    is_leak = paths is not None and paths["slower"] and _NOTICED * paths["slower"] >= paths["compared"]
-    if slower["vantage_points"] > 2 * faster["vantage_points"] and noticed and not is_leak:
+    is_leak = paths is not None and is_news(paths["slower"], paths["faster"], paths["compared"])
+    if not is_leak and is_news(slower["vantage_points"], faster["vantage_points"], slower["of"]):
         count = slower["vantage_points"]
         ending = ": the same site, by a longer way or over a busier one" + (
             "" if paths else "; a traceroute would tell"
@@ -169,8 +197,8 @@ def _named_moves(found: Numbers) -> str:
     return f"{top}{others}; their median RTT went from {latency['before']:.1f} to {latency['after']:.1f} ms"
 
 
-def _many(count: int) -> str:
-    return f"{count} vantage point{'' if count == 1 else 's'}"
+def _points(count: int) -> str:
+    return many(count, "vantage point")
 
 
 def _s(count: int, one: str, more: str) -> str:
@@ -178,11 +206,7 @@ def _s(count: int, one: str, more: str) -> str:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    named = [_cut(text) for text in texts[:_NAMED]]
+    named = [cut(text, _QUOTED) for text in texts[:_NAMED]]
     if len(texts) > _NAMED:
         return f"{', '.join(named)} and {len(texts) - _NAMED} more"
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"

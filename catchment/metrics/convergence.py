@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 import duckdb
 
 from catchment.engine import quote
-from catchment.metrics.settling import Course, Fate, Said, Stretch, follow
+from catchment.metrics.courses import Course, Fate, Said, Sent, Stretch, follow
+from catchment.metrics.rises import Timed, find_rise
 from catchment.metrics.values import Numbers, iso_time, rounded
-from catchment.model import Target, Window
+from catchment.metrics.wording import many, seconds
+from catchment.model import Outcome, Target, Window
 
 # Every query of the target, with its time from the change on, and what its answer says. What asks for no identity is
 # left out; an answer that nobody can read is one all the same. What could not be sent is no query.
@@ -46,15 +49,21 @@ _GAPS = f"""
 
 # Those of one second, of several measurements, are one for the spacing.
 _SENT = f"""
-    SELECT vantage, count(*) FILTER (WHERE sent_s >= 0) AS queries,
-        count(*) FILTER (WHERE sent_s >= 0 AND NOT lost) AS answered,
+    SELECT vantage, count(*) FILTER (WHERE sent_s < 0) AS earlier, count(*) FILTER (WHERE sent_s >= 0) AS queries,
+        min(sent_s) FILTER (WHERE sent_s >= 0) AS first_s,
         coalesce(median(spacing_s) FILTER (WHERE sent_s >= 0 AND spacing_s > 0),
             median(spacing_s) FILTER (WHERE spacing_s > 0)) AS resolution_s
     FROM (SELECT *, sent_s - lag(sent_s) OVER ({_IN_ORDER}) AS spacing_s FROM queries)
     GROUP BY vantage ORDER BY length(vantage), vantage"""
 
-# A last query without an answer, or two, may be chance.
-_SILENT = 3
+# The round trips of answers that name a site; those of one that was under way at the change are neither's.
+_TIMES = f"""
+    SELECT vantage, list(rtt_ms ORDER BY sent_s) FILTER (WHERE is_before),
+        list((sent_s, rtt_ms) ORDER BY sent_s) FILTER (WHERE sent_s >= 0) FROM (
+        SELECT *, sent_s + rtt_ms / 1000 <= 0 AS is_before FROM queries
+        WHERE rtt_ms IS NOT NULL AND outcome = '{Outcome.IDENTIFIED}')
+    GROUP BY vantage"""
+
 _MOST_ON_THE_WAY = 20
 _MOST_MOVES = 20
 
@@ -80,14 +89,17 @@ def convergence(con: duckdb.DuckDBPyConnection, target: Target, window: Window, 
     gaps = defaultdict[str, list[Gap]](list)
     for vantage, *gap in con.execute(_GAPS).fetchall():
         gaps[vantage].append((gap[0], gap[1], gap[2], gap[3]))
+    times = {vantage: (was or [], now or []) for vantage, was, now in con.execute(_TIMES).fetchall()}
     points = []
-    for vantage, queries, answered, resolution_s in con.execute(_SENT).fetchall():
+    for vantage, earlier, queries, first_s, resolution_s in con.execute(_SENT).fetchall():
         lost = gaps[vantage]
-        last_lost = sum(count for answered_s, _, _, count in lost if answered_s is None)
-        is_silent = queries > 0 and (answered == 0 or last_lost >= _SILENT)
-        course = follow(before[vantage], after[vantage], is_silent=is_silent)
-        sent = {"queries": queries, "lost": sum(gap[3] for gap in lost), **_longest(lost)}
-        points.append(_told(vantage, course) | sent | {"resolution_s": rounded(resolution_s)})
+        at_last = sum(count for answered_s, _, _, count in lost if answered_s is None)
+        course = follow(before[vantage], after[vantage], Sent(before=earlier, after=queries, lost_at_last=at_last))
+        point = _told(vantage, course) | _timed(course, *times.get(vantage, ([], [])))
+        is_settled = course.fate is not Fate.UNAFFECTED and course.settled_s is not None
+        point["settled_at_once"] = is_settled and first_s is not None and course.settled_s <= first_s
+        point |= {"queries": queries, "lost": sum(gap[3] for gap in lost), **_longest(lost)}
+        points.append(point | {"resolution_s": rounded(resolution_s)})
     found: Numbers = {"service": target.service, "target": target.address, "af": target.af, **_totals(points)}
     found["change_at"] = iso_time(change_at)
     found["summary"] = summary(found)
@@ -111,13 +123,27 @@ def _told(vantage: str, course: Course) -> Numbers:
         "site_before": course.before[0].site if course.before else None,
         "site_after": course.after[0].site if course.after else None,
         "before": [_said(said) for said in course.before[:_MOST_ON_THE_WAY]],
-        "on_the_way": [
-            _said(one.said) | {"first_s": rounded(one.first_s), "last_s": rounded(one.last_s), "answers": one.answers}
-            for one in course.on_the_way[:_MOST_ON_THE_WAY]
-        ],
+        "on_the_way": [_stretch(one) for one in course.on_the_way[:_MOST_ON_THE_WAY]],
+        "strays": [_stretch(one) for one in course.strays[:_MOST_ON_THE_WAY]],
         "after": [_said(said) for said in course.after[:_MOST_ON_THE_WAY]],
         "converged_after_s": rounded(course.settled_s),
     }
+
+
+def _timed(course: Course, was_ms: Sequence[float], now: Sequence[Timed]) -> Numbers:
+    """Return how round trips changed; only of who stayed at one site does that tell that the way is another."""
+    rise = find_rise(was_ms, now)
+    stayed = course.fate is Fate.UNAFFECTED and len(course.after) == 1
+    return {
+        "rtt_ms_before": rounded(rise.before_ms),
+        "rtt_ms_after": rounded(rise.after_ms),
+        "rtt_changed_after_s": rounded(rise.since_s) if stayed else None,
+    }
+
+
+def _stretch(one: Stretch) -> Numbers:
+    times = {"first_s": rounded(one.first_s), "last_s": rounded(one.last_s)}
+    return _said(one.said) | times | {"answers": one.answers}
 
 
 def _said(said: Said) -> Numbers:
@@ -126,11 +152,8 @@ def _said(said: Said) -> Numbers:
 
 def _totals(points: Sequence[Numbers]) -> Numbers:
     fates = Counter(point["fate"] for point in points)
-    times = sorted(
-        point["converged_after_s"]
-        for point in points
-        if point["fate"] != Fate.UNAFFECTED and point["converged_after_s"] is not None
-    )
+    settled = [point for point in points if point["fate"] != Fate.UNAFFECTED and point["converged_after_s"] is not None]
+    times = sorted(point["converged_after_s"] for point in settled)
     resolutions = sorted(point["resolution_s"] for point in points if point["resolution_s"] is not None)
     worst = max(
         (point for point in points if point["loss_window_s"] is not None),
@@ -145,14 +168,26 @@ def _totals(points: Sequence[Numbers]) -> Numbers:
         "moves": [{"from": before, "to": after, "vantage_points": count} for (before, after), count in moves],
         "converged_after_s": {
             "vantage_points": len(times),
+            "at_once": sum(point["settled_at_once"] for point in settled),
             **{name: _quantile(times, share) for name, share in (("p50", 0.5), ("p90", 0.9), ("max", 1.0))},
         },
+        "rerouted": _rerouted([point for point in points if point["rtt_changed_after_s"] is not None]),
         "queries": sum(point["queries"] for point in points),
         "lost": sum(point["lost"] for point in points),
         "loss_window": worst
         and {"vantage": worst["vantage"], "seconds": worst["loss_window_s"], "open": worst["loss_window_open"]},
         "resolution_s": _quantile(resolutions, 0.5),
     }
+
+
+def _rerouted(points: Sequence[Numbers]) -> Numbers:
+    """Count who stayed and is answered in another time since; RTTs are medians of theirs."""
+    since = sorted(point["rtt_changed_after_s"] for point in points)
+    times = {
+        key: rounded(median(point[key] for point in points)) if points else None
+        for key in ("rtt_ms_before", "rtt_ms_after")
+    }
+    return {"vantage_points": len(points), **times, "p50": _quantile(since, 0.5), "max": _quantile(since, 1.0)}
 
 
 _MOVED = (Fate.CHANGED, Fate.CAUGHT)
@@ -184,31 +219,40 @@ def summary(found: Numbers) -> str:
             ("silent", "got no answer any more"),
             ("never_answered", "never got an answer"),
             ("unaffected", "stayed where they were"),
+            ("too_few", "had too few queries to tell"),
         )
         if totals[key]
     ]
-    said = f"Of {asked} vantage point{'' if asked == 1 else 's'} {', '.join(told)}."
+    said = f"Of {many(asked, 'vantage point')} {', '.join(told)}."
     if times["vantage_points"]:
         said += f" {_settled(times, found['resolution_s'])}"
+    if found["rerouted"]["vantage_points"]:
+        said += f" {_other_ways(found['rerouted'])}"
     if not found["lost"]:
-        return f"{said} None of {found['queries']:,} queries was lost."
+        return f"{said} None of {many(found['queries'], 'query', 'queries')} was lost."
     share = 100 * found["lost"] / found["queries"]
     worst = found["loss_window"]
-    lasted = f"{_seconds(worst['seconds'])} at {worst['vantage']}"
+    lasted = f"{seconds(worst['seconds'])} s at {worst['vantage']}"
     until = f"at least {lasted}, and no answer came any more" if worst["open"] else lasted
     return (
-        f"{said} {found['lost']:,} of {found['queries']:,} queries were lost ({share:.1f} %), the longest gap {until}."
+        f"{said} {found['lost']:,} of {many(found['queries'], 'query was', 'queries were')} lost ({share:.1f} %), "
+        f"the longest gap {until}."
     )
 
 
 def _settled(times: Numbers, resolution_s: float | None) -> str:
     """Say within what time those settled who had to; the first query after the change tells no more than its time."""
-    every = f"a query every {_seconds(resolution_s, 2)}" if resolution_s else "a single query"
-    if resolution_s is None or times["max"] <= resolution_s:
+    every = f"a query every {seconds(resolution_s)} s" if resolution_s else "a single query"
+    if times["at_once"] == times["vantage_points"]:
         return f"Who settled had done so by the first query after the change ({every})."
-    half, whole = _seconds(times["p50"]), _seconds(times["max"])
-    return f"Who settled had done so within {whole} of the change (half within {half}, with {every})."
+    half, whole = seconds(times["p50"]), seconds(times["max"])
+    return f"Who settled had done so within {whole} s of the change (half within {half} s, with {every})."
 
 
-def _seconds(time_s: float, digits: int = 3) -> str:
-    return f"{time_s:.{digits}g} s" if time_s < 10 else f"{time_s:,.0f} s"
+def _other_ways(rerouted: Numbers) -> str:
+    """Say who stayed at its site and is answered in another time."""
+    count, before, after = (rerouted[key] for key in ("vantage_points", "rtt_ms_before", "rtt_ms_after"))
+    return (
+        f"Of those that stayed {count:,} {'takes' if count == 1 else 'take'} another way: the median RTT went from "
+        f"{before:.1f} to {after:.1f} ms within {seconds(rerouted['max'])} s of the change."
+    )

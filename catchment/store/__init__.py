@@ -34,7 +34,7 @@ from catchment.store.names import (
     unfinished_runs,
     window_between,
 )
-from catchment.store.raw import ResultWriter
+from catchment.store.raw import ResultWriter, read_results
 from catchment.store.runs import (
     ASSIGNMENTS,
     EVIDENCE,
@@ -98,6 +98,7 @@ __all__ = [
     "read_accepted",
     "read_header",
     "read_hop_names",
+    "read_results",
     "result_files",
     "results_root",
     "split_window",

@@ -16,6 +16,7 @@ from catchment.store.headers import FORMAT, write_json
 
 _FILE = "measurements.json"
 _ONE_OFF_S = 60
+_DONE = "Stopped"
 
 
 class Stage(StrEnum):
@@ -56,6 +57,17 @@ class Measurement:
     results: int | None = None
     participants: int | None = None
     status: str | None = None
+
+    def done(self, files: Mapping[int, tuple[str, int]]) -> Measurement:
+        """Return it with what came of packets that this host sent; `files` is what ResultWriter.finish returns."""
+        name, results = files.get(self.id, (None, 0))
+        return replace(
+            self,
+            files=() if name is None else (name,),
+            results=results,
+            participants=0 if name is None else len(self.vantage_points or ()),
+            status=_DONE,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

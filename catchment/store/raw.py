@@ -10,7 +10,8 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -27,8 +28,9 @@ _LEVEL = 6
 class ResultWriter:
     """Appends Atlas-shaped results to a run, a file for each `msm_id`; for one process and one thread at a time.
 
-    What a process that was killed left behind is mended when it is made: a last line without its end goes, and so does
-    what was half compressed. Raises InvalidRun where the files cannot be opened.
+    What was written outlives this process; what was flushed, the power that this host loses. What either left behind is
+    mended when a writer is made: a last line without its end goes, as do lines of zeros before that, and what was half
+    compressed. Raises InvalidRun where files cannot be opened, or are damaged.
     """
 
     def __init__(self, run: Path) -> None:
@@ -39,10 +41,7 @@ class ResultWriter:
             for stale in self._folder.glob(f".*{_WHOLE}.partial"):
                 stale.unlink()
             for number, file in self._growing().items():
-                if self._whole(number).exists():
-                    file.unlink()
-                else:
-                    _cut_torn_line(file)
+                _mend(file, self._whole(number))
         except OSError as error:
             raise InvalidRun(f"{self._folder}: {error.strerror}: make it writable, then go on") from error
 
@@ -61,11 +60,11 @@ class ResultWriter:
         if stream is None:
             stream = self._streams[number] = self._open(number)
         stream.write(json.dumps(result, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n")
+        stream.flush()
 
     def flush(self) -> None:
         """Have all that was written on the disk when this returns."""
         for stream in self._streams.values():
-            stream.flush()
             os.fsync(stream.fileno())
         if self._streams:
             sync(self._folder)
@@ -88,7 +87,7 @@ class ResultWriter:
             else:
                 _compress(file, self._whole(number))
         sync(self._folder)
-        return {number: (file.name, _count_lines(file)) for number, file in self._files(_WHOLE).items()}
+        return {number: (file.name, sum(1 for _ in _lines(file))) for number, file in self._files(_WHOLE).items()}
 
     def _growing(self) -> dict[int, Path]:
         return self._files(_GROWING)
@@ -105,25 +104,79 @@ class ResultWriter:
         file, whole = self._folder / f"{number}{_GROWING}", self._whole(number)
         if whole.exists():
             partial = file.with_name(f".{whole.name}.partial")
-            with gzip.open(whole) as source, partial.open("wb") as copy:
-                shutil.copyfileobj(source, copy, _BLOCK)
+            with partial.open("wb") as copy:
+                copy.writelines(_lines(whole))
             partial.replace(file)
             whole.unlink()
         return file.open("ab")
 
 
+def read_results(run: Path, number: int) -> Iterator[dict[str, Any]]:
+    """Yield the results that there are of a measurement, also while it is measured. Raises InvalidRun."""
+    for file in (raw_folder(run) / f"{number}{ending}" for ending in (_GROWING, _WHOLE)):
+        for line in _lines(file) if file.exists() else ():
+            try:
+                result = json.loads(line)
+            except ValueError as error:
+                raise _damaged(file) from error
+            if not isinstance(result, dict):
+                raise _damaged(file)
+            yield result
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, compressed or not. Raises InvalidRun where it is damaged."""
+    try:
+        with gzip.open(file) if file.name.endswith(_WHOLE) else file.open("rb") as stream:
+            yield from stream
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> InvalidRun:
+    return InvalidRun(f"{file}: damaged: measure the run anew, or remove the file to go on without its results")
+
+
+def _mend(file: Path, whole: Path) -> None:
+    """Leave one of a file that grew and what was made of it, and of that no half line."""
+    if whole.exists():
+        try:
+            for _ in _lines(whole):
+                pass
+        except InvalidRun:
+            whole.unlink()  # what it was made of is still there
+        else:
+            file.unlink()
+            return
+    _cut_torn_line(file)
+
+
 def _cut_torn_line(file: Path) -> None:
-    """Cut what follows the last line that has its end."""
+    """Cut what follows the last line that has its end, and lines before that which hold zeros: they were never written.
+
+    Where a host loses its power a file may have grown, and what belongs there is not on the disk yet.
+    """
     with file.open("r+b") as stream:
-        end = stream.seek(0, os.SEEK_END)
+        end = _end_of_lines(stream, stream.seek(0, os.SEEK_END))
         while end > 0:
-            start = max(0, end - _BLOCK)
+            start = _end_of_lines(stream, end - 1)
             stream.seek(start)
-            last = stream.read(end - start).rfind(b"\n")
-            end = start if last < 0 else start + last + 1
-            if last >= 0:
+            if b"\0" not in stream.read(end - start):
                 break
+            end = start
         stream.truncate(end)
+
+
+def _end_of_lines(stream: BinaryIO, end: int) -> int:
+    """Return where the last line ends that is whole before a place."""
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        stream.seek(start)
+        last = stream.read(end - start).rfind(b"\n")
+        if last >= 0:
+            return start + last + 1
+        end = start
+    return 0
 
 
 def _compress(file: Path, to: Path) -> None:
@@ -135,8 +188,3 @@ def _compress(file: Path, to: Path) -> None:
         os.fsync(stream.fileno())
     partial.replace(to)
     file.unlink()
-
-
-def _count_lines(file: Path) -> int:
-    with gzip.open(file) as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(_BLOCK), b""))

@@ -13,6 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.wording import cut, many
+
+__all__ = [
+    "Name",
+    "add_row",
+    "bar",
+    "clip",
+    "harmless",
+    "many",
+    "ms",
+    "percent",
+    "table",
+    "target_title",
+    "with_counts",
+]
 
 _BAR = 24
 _CELL = 1000  # lists of targets are long; whoever shows identities clips them closer
@@ -34,15 +49,8 @@ def harmless(text: object) -> str:
 
 
 def clip(text: object, width: int) -> str:
-    """Return harmless text that keeps so many characters: of longer ones the middle is left out, and its length told.
-
-    The end is kept because there messages say what to do, and names of servers whose they are.
-    """
-    shown = harmless(text)
-    if len(shown) <= width:
-        return shown
-    tail = width // 3
-    return f"{shown[: width - tail]}…({len(shown) - width:,} more characters)…{shown[len(shown) - tail :]}"
+    """Return harmless text that keeps so many characters; of longer ones it says how many were left out."""
+    return cut(harmless(text), width)
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -99,11 +107,6 @@ def _parts(name: str) -> list[str]:
 def add_row(table: Table, *cells: object) -> None:
     """Add a row; what is no Text yet is made harmless and not too long, and its brackets are not read as markup."""
     table.add_row(*(cell if isinstance(cell, Text | Name) else Text(clip(cell, _CELL)) for cell in cells))
-
-
-def many(count: int, one: str, more: str | None = None) -> str:
-    """Count things: `1 answer`, `2 answers`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def with_counts(counts: dict[str, int]) -> str:

@@ -31,11 +31,13 @@ def show_comparison(numbers: Numbers) -> RenderableType:
         parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
         if target["moves"]:
             parts.append(_moves_table(target))
-        parts += _caught(target["caught"])
+        parts += _heard(target["caught"], "Answered by somebody else now")
+        parts += _heard(target["freed"], "No longer answered by somebody else")
+        if target["sites"]:
+            parts.append(_balance_table(target, numbers["level"]))
         if not target["paired"]:
             parts += _excluded(target)
             continue
-        parts.append(_balance_table(target, numbers["level"]))
         if "groups" in target:
             parts.append(_moved_groups_table(target))
         unmoved = target["rtt_ms"]["unmoved"]
@@ -53,8 +55,8 @@ def show_comparison(numbers: Numbers) -> RenderableType:
     return Group(*parts)
 
 
-def _caught(caught: Numbers) -> Iterator[Text]:
-    """Yield who it is that answers now, and whom."""
+def _heard(caught: Numbers, what: str) -> Iterator[Text]:
+    """Yield who it is that answers, and whom."""
     if not caught["vantage_points"]:
         return
     names = [f"“{clip(one['text'], _QUOTED)}” {one['vantage_points']:,}" for one in caught["identities"]]
@@ -62,7 +64,7 @@ def _caught(caught: Numbers) -> Iterator[Text]:
     who = [clip(one["vantage"], _QUOTED) for one in caught["listed"]]
     more = caught["vantage_points"] - min(len(who), _MOST_NETWORKS)
     yield Text(
-        f"Answered by somebody else now: {_first(names, _MOST_NAMED)}. By country: "
+        f"{what}: {_first(names, _MOST_NAMED)}. By country: "
         f"{_first(_counted(caught['countries']), _MOST_NETWORKS)}; by AS: "
         f"{_first(networks, _MOST_NETWORKS)}. "
         f"{', '.join(who[:_MOST_NETWORKS])}{f' and {more:,} more' if more > 0 else ''}.",
@@ -157,9 +159,12 @@ def _moves_table(target: Numbers) -> Table:
 
 
 def _balance_table(target: Numbers, level: str) -> Table:
-    rows = table(level.capitalize(), ">Before", ">After", ">Left", ">Joined")
+    """Lay out who was and is at each site: all of them, and how many of these are not compared."""
+    rows = table(level.capitalize(), ">Before", ">After", ">Left", ">Joined", ">Not compared")
     for site in target["sites"]:
-        add_row(rows, site["site"], *(str(site[key]) for key in ("before", "after", "left", "joined")))
+        counts = (str(site[key]) for key in ("all_before", "all_after", "left", "joined"))
+        beside = [site[f"all_{side}"] - site[side] for side in ("before", "after")]
+        add_row(rows, site["site"], *counts, " → ".join(map(str, beside)) if any(beside) else "")
     return rows
 
 

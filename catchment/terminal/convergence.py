@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import Name, add_row, clip, harmless, table, target_title
+from catchment.metrics.wording import seconds
+from catchment.terminal.cells import Name, add_row, clip, harmless, ms, table, target_title
 
 _LONGEST = 500  # of a summary, in which identities may have any length
 _QUOTED = 40
@@ -17,6 +18,7 @@ _MOST_LISTED = 25
 _MOST_STEPS = 4
 _NOTHING = "–"
 _UNAFFECTED = "unaffected"
+_AT_ONCE = "first query"
 
 
 def show_convergence(numbers: Numbers) -> RenderableType:
@@ -26,7 +28,7 @@ def show_convergence(numbers: Numbers) -> RenderableType:
     ]
     for target in numbers["targets"]:
         parts += ["", target_title(target), Text(clip(target["summary"], _LONGEST), style="bold")]
-        touched = [one for one in target["vantage_points"] if one["fate"] != _UNAFFECTED or one["lost"]]
+        touched = [one for one in target["vantage_points"] if _is_touched(one)]
         touched.sort(key=lambda one: (-one["lost"], -(one["converged_after_s"] or 0)))
         if touched:
             parts.append(_table(touched[:_MOST_LISTED]))
@@ -43,10 +45,14 @@ def show_convergence(numbers: Numbers) -> RenderableType:
     return Group(*parts)
 
 
+def _is_touched(one: Numbers) -> bool:
+    return bool(one["fate"] != _UNAFFECTED or one["lost"] or one["rtt_changed_after_s"] is not None)
+
+
 def _table(listed: Sequence[Numbers]) -> Table:
     rows = table("Vantage point", "Fate", "Before", "On the way", "At last", ">Settled s", ">Lost", ">of", ">Gap s")
     for one in listed:
-        steps = [f"{_who(step)} {_time(step['first_s'])}–{_time(step['last_s'])}" for step in one["on_the_way"]]
+        steps = _steps(one)
         more = f", {len(steps) - _MOST_STEPS} more" if len(steps) > _MOST_STEPS else ""
         gap = _time(one["loss_window_s"])
         add_row(
@@ -56,12 +62,21 @@ def _table(listed: Sequence[Numbers]) -> Table:
             _all(one["before"]),
             (", ".join(steps[:_MOST_STEPS]) + more) or _NOTHING,
             _all(one["after"]),
-            _time(one["converged_after_s"]),
+            _AT_ONCE if one["settled_at_once"] else _time(one["converged_after_s"]),
             str(one["lost"]),
             str(one["queries"]),
             f"≥ {gap}" if one["loss_window_open"] else gap,
         )
     return rows
+
+
+def _steps(one: Numbers) -> list[str]:
+    """Return who answered on the way and when, then what was odd of who answered at last: other ways, and strays."""
+    steps = [f"{_who(step)} {_time(step['first_s'])}–{_time(step['last_s'])}" for step in one["on_the_way"]]
+    if one["rtt_changed_after_s"] is not None:
+        rtts = f"{ms(one['rtt_ms_before'])} → {ms(one['rtt_ms_after'])} ms"
+        steps.append(f"RTT {rtts} from {_time(one['rtt_changed_after_s'])} on")
+    return steps + [f"once {_who(stray)} {_time(stray['first_s'])}" for stray in one["strays"]]
 
 
 def _all(said: Sequence[Numbers]) -> str:
@@ -73,4 +88,4 @@ def _who(said: Numbers) -> str:
 
 
 def _time(time_s: float | None) -> str:
-    return _NOTHING if time_s is None else f"{time_s:.3f}" if time_s < 100 else f"{time_s:,.0f}"
+    return _NOTHING if time_s is None else seconds(time_s)

@@ -20,7 +20,7 @@ _FEW_MS = 10
 _DIFFER = {
     "by-flow": "now this one, now that one: chosen by flow, as load balancers do",
     "over-time": "first one, then another: it changed while we looked",
-    "unclear": "too few answers to tell balancing by flow from a change; ask with more --queries",
+    "unclear": "nobody can tell balancing by flow from a change here; look again, or ask with more --queries",
 }
 
 
@@ -144,7 +144,7 @@ def _light(target: Numbers) -> Text | None:
     listed = f" ({codes}{more})" if count else ""
     if light["around"] == "here":
         return Text(f"{came}: {count} of {many(light['of'], 'site')}{listed}")
-    others = count - 1
+    others = sum(code != light["around"] for code in light["sites"])  # one that is closed is not among them
     return Text(
         f"{came}, so this host is no farther from {clip(light['around'], _QUOTED)}; of the other sites {others:,} may "
         f"be nearer"

@@ -1,113 +1,28 @@
-"""Labs: the story of a run, what is up, and what a change did."""
+"""Labs: what is up, where packets go there, and what a change did."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.model import ASSIGNED
-from catchment.terminal.cells import add_row, clip, harmless, many, ms, percent, table, target_title
-from catchment.terminal.comparisons import show_comparison
+from catchment.terminal.as_paths import as_path, as_paths, named
+from catchment.terminal.cells import add_row, clip, harmless, many, ms, table
 from catchment.terminal.convergence import show_convergence
 
 _LONGEST = 2000
 _QUOTED = 40
-_MOST_NAMED = 10
-_NOWHERE = "–"
-
-
-def show_story(story: Numbers) -> RenderableType:
-    """Lay out a lab's run: what it is about, the catchments, the stream amid the changes, and what came of them."""
-    parts: list[RenderableType] = [Text(clip(story["story"]["title"], _LONGEST), style="bold cyan")]
-    for paragraph in story["story"]["text"]:
-        parts += ["", Text(clip(paragraph, _LONGEST))]
-    for target in story["targets"]:
-        parts += ["", target_title(target)]
-        parts += _catchments(story, target["target"])
-        parts.append(_judged_table([row for row in story["vantage_points"] if row["target"] == target["target"]]))
-    if story["convergence"] is not None:
-        parts += ["", _heading("Amid the change"), show_convergence(story["convergence"])]
-    if story["comparison"] is not None:
-        parts += ["", _heading("Before and after"), show_comparison(story["comparison"])]
-    if story["walk"] is not None:
-        parts += ["", _heading("What the whole walk costs"), _walk_table(story["walk"])]
-    parts += ["", _heading("What happened"), Text(clip(story["happened"], _LONGEST), style="bold")]
-    return Group(*parts)
-
-
-def _heading(text: str) -> Text:
-    return Text(text, style="bold underline")
-
-
-def _catchments(story: Numbers, target: str) -> Iterator[Text]:
-    """Yield a line for each side with the share of every site, and one with the servers that answered at all."""
-    for side in ("before", "after"):
-        if story[side] is None:
-            continue
-        numbers = next(entry for entry in story[side]["targets"] if entry["target"] == target)
-        shares = [f"{harmless(site['site'])} {percent(site['share'])}" for site in numbers["sites"]]
-        others = numbers["vantage_points"]["verdicts"]
-        shares += [f"{harmless(name)} {count}" for name, count in others.items() if name not in ASSIGNED]
-        yield Text(f"{side:7} {', '.join(shares) or 'nobody reached a site'}", style="dim")
-    servers = next(entry["servers"] for entry in story["targets"] if entry["target"] == target)
-    names = [f"{clip(entry['text'], _QUOTED)} {entry['answers']:,}" for entry in servers[:_MOST_NAMED]]
-    yield Text(f"answers {', '.join(names) or 'none'}", style="dim")
-
-
-def _judged_table(rows: Sequence[Numbers]) -> Table:
-    shown = table("Vantage point", "Place", "Before", ">ms", "After", ">ms", "AS path")
-    for row in rows:
-        before, after = row["before"], row["after"]
-        add_row(
-            shown,
-            row["vantage"],
-            row["place"],
-            _outcome(before),
-            ms(before and before["rtt_ms"]),
-            _outcome(after, before),
-            ms(after and after["rtt_ms"]),
-            _paths(before, after),
-        )
-    return shown
-
-
-def _outcome(judged: Numbers | None, earlier: Numbers | None = None) -> Text:
-    """Name the site that was reached, or what was the matter; what changed stands out."""
-    if judged is None:
-        return Text(_NOWHERE)
-    if judged["site"] is not None:
-        return Text(harmless(judged["site"]), style="bold" if earlier and earlier["site"] != judged["site"] else "")
-    heard = f"“{clip(judged['identity'], _QUOTED)}”" if judged["identity"] else harmless(judged["verdict"])
-    return Text(heard, style="bold red")
-
-
-def _paths(before: Numbers | None, after: Numbers | None) -> str:
-    ways = list(dict.fromkeys(_path(side["as_path"]) for side in (before, after) if side is not None))
-    return " → ".join(ways)
-
-
-def _path(as_path: Sequence[int] | None) -> str:
-    return " ".join(map(str, as_path)) if as_path else "no route"
-
-
-def _walk_table(walk: Sequence[Numbers]) -> Table:
-    has_after = any(row["after"] is not None for row in walk)
-    shown = table("Vantage point", "Place", "Before", ">ms", *(("After", ">ms") if has_after else ()))
-    for row in walk:
-        sides = [row["before"], row["after"]] if has_after else [row["before"]]
-        cells = [cell for side in sides for cell in (_steps(side), ms(side and side["total_ms"]))]
-        add_row(shown, row["vantage"], row["place"], *cells)
-    return shown
-
-
-def _steps(side: Numbers | None) -> str:
-    if side is None:
-        return _NOWHERE
-    return " + ".join(f"{step['site'] or _NOWHERE} {ms(step['rtt_ms'])}" for step in side["steps"])
+_FATES = {
+    "moved": "to another site",
+    "rerouted": "to the same site by other networks",
+    "dead": "to dead servers",
+    "nowhere": "to nowhere",
+    "hijacked": "to a hijacker",
+    "back": "to a site again",
+}
 
 
 def show_labs(numbers: Numbers) -> RenderableType:
@@ -127,13 +42,14 @@ def show_labs(numbers: Numbers) -> RenderableType:
 
 def show_lab(numbers: Numbers) -> RenderableType:
     """Lay out what there is in a lab, and where packets go."""
-    until = "" if numbers["left_s"] is None else f", down in {numbers['left_s']:,.0f} s"
-    size = f"{many(len(numbers['nodes']), 'node')}, {many(len(numbers['wires']), 'wire')}"
-    head = f"{harmless(numbers['lab'])}: up for {numbers['up_s']:,.0f} s{until}; {size}"
+    head = f"{harmless(numbers['lab'])}: up for {numbers['up_s']:,.0f} s; {_size(numbers)}. {_end(numbers)}"
     parts: list[RenderableType] = [Text(head, style="bold")]
     parts += [Text(f"changed: {harmless(change)}") for change in numbers["changes"]]
+    if numbers["unfinished"] is not None:
+        parts.append(Text(_unfinished(numbers["unfinished"]), style="bold red"))
     if numbers["died"]:
-        parts.append(Text(f"no longer running: {harmless(', '.join(numbers['died']))}", style="bold red"))
+        died = harmless(", ".join(numbers["died"]))
+        parts.append(Text(f"ended by itself: {died}: `catchment lab down`, then raise it anew", style="bold red"))
     sites = table("Service", "Site", "Place", ">Servers", "Route", "Servers are")
     for service in numbers["services"]:
         for site in service["sites"]:
@@ -143,14 +59,58 @@ def show_lab(numbers: Numbers) -> RenderableType:
             add_row(
                 sites, service["service"], site["site"], site["place"], str(site["servers"]), route + prepended, alive
             )
-    parts += ["", sites, "", _routes_table(numbers["vantage_points"])]
+    rows = numbers["vantage_points"]
+    parts += ["", sites, "", _routes_table(rows), Text(_nodes(numbers), style="dim")]
+    if "idle_s" in numbers:
+        parts.append(Text(_next(numbers)))
     return Group(*parts)
 
 
+def _size(numbers: Numbers) -> str:
+    return f"{many(len(numbers['nodes']), 'node')}, {many(len(numbers['wires']), 'wire')}"
+
+
+def _end(numbers: Numbers) -> str:
+    """Say when a lab ends, as far as that is known."""
+    ends = [] if numbers["left_s"] is None else [f"in {numbers['left_s']:,.0f} s"]
+    ends += [f"when nobody has used it for {numbers['idle_s']:,.0f} s"] if numbers.get("idle_s") else []
+    return f"It ends {', or '.join(ends)}." if ends else ""
+
+
+def _unfinished(found: Numbers) -> str:
+    wanted = clip("; ".join(found["wanted"]) or "all changes taken back", _LONGEST)
+    if found["at_work"]:
+        return f"another process changes it just now, to: {wanted}"
+    return (
+        f"somebody who was killed left it amid a change ({wanted}): the routes below are not those noted; "
+        "`catchment lab change` puts it back first, `catchment lab change reset` all of it"
+    )
+
+
+def _nodes(numbers: Numbers) -> str:
+    """List the nodes, those of networks with what these are called."""
+    names = numbers["networks"]
+    asns = {node: node.removeprefix("as") for node, role in numbers["nodes"].items() if role == "network"}
+    told = [
+        f"{node} ({clip(names[asns[node]], _QUOTED)})" if asns.get(node) in names else node for node in numbers["nodes"]
+    ]
+    return f"nodes: {harmless(', '.join(told))}"
+
+
+def _next(numbers: Numbers) -> str:
+    """Say what may be tried in a lab that is up since a moment ago."""
+    site = numbers["services"][0]["sites"][0]["site"] if numbers["services"] else None
+    vantage = next((node for node, role in numbers["nodes"].items() if role == "vantage-point"), None)
+    tries = [] if site is None else [f"catchment lab change withdraw --site {site} --stream 3"]
+    if vantage is not None and numbers["services"]:
+        tries.append(f"catchment lab exec {vantage} catchment here {numbers['services'][0]['addresses'][0]}")
+    return f"Try: {harmless('; '.join([*tries, 'catchment lab down']))}"
+
+
 def _routes_table(rows: Sequence[Numbers]) -> Table:
-    shown = table("Vantage point", "Address", "Packets go to", ">ms", "AS path")
+    shown = table("Point", "Place", "Address", "Packets go to", ">ms", "AS path")
     for row in rows:
-        add_row(shown, row["vantage"], row["address"], _led(row), ms(row["rtt_ms"]), _path(row["as_path"]))
+        add_row(shown, row["vantage"], row["place"], row["address"], _led(row), ms(row["rtt_ms"]), as_path(row))
     return shown
 
 
@@ -166,10 +126,10 @@ def _led(row: Numbers) -> Text:
 def show_lab_change(numbers: Numbers) -> RenderableType:
     """Lay out whose packets go elsewhere since a change."""
     rows = numbers["vantage_points"]
-    told = f"{clip(numbers['change'], _LONGEST)}: {numbers['moved']} of {len(rows)} ways lead to another site now"
-    told += f", {numbers['rerouted']} to the same one by other networks." if numbers["rerouted"] else "."
+    text = clip(numbers["change"], _LONGEST)
+    told = f"{text}: {'that is so already, nothing was changed' if numbers['is_so_already'] else _fates(numbers)}."
     parts: list[RenderableType] = [Text(f"{told[:1].upper()}{told[1:]}", style="bold")]
-    shown = table("Vantage point", "Address", "Before", ">ms", "After", ">ms", "AS path")
+    shown = table("Point", "Address", "Before", ">ms", "After", ">ms", "AS path")
     changed = [row for row in rows if row["before"] != row["after"]]
     for row in changed:
         before, after = row["before"], row["after"]
@@ -181,12 +141,19 @@ def show_lab_change(numbers: Numbers) -> RenderableType:
             ms(before["rtt_ms"]),
             _led(after),
             ms(after["rtt_ms"]),
-            _paths(before, after),
+            as_paths(before, after),
         )
-    parts += [shown] if changed else []
+    parts += [shown, Text(named(changed, numbers["networks"]), style="dim")] if changed else []
     if numbers["convergence"] is not None:
         parts += ["", show_convergence(numbers["convergence"])]
     return Group(*parts)
+
+
+def _fates(numbers: Numbers) -> str:
+    """Count the ways that a change changed, by what became of them."""
+    told = [f"{numbers[fate]} {words}" for fate, words in _FATES.items() if numbers[fate]]
+    ways = many(len(numbers["vantage_points"]), "way")
+    return f"of {ways} now {', '.join(told)}" if told else f"none of {ways} leads elsewhere"
 
 
 def show_ended_lab(numbers: Numbers) -> RenderableType:

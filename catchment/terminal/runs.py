@@ -39,7 +39,8 @@ _MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
 def show_run(numbers: Numbers) -> RenderableType:
     """Lay out the numbers of one run: for each target its sites, what was left out, and how far from the best it is."""
     start, end = harmless(numbers["from"]), harmless(numbers["to"])
-    parts: list[RenderableType] = [Text(f"{harmless(numbers['run'])}  {start} to {end}", style="bold")]
+    parts: list[RenderableType] = [*_change(numbers, "these numbers mix both sides")]
+    parts.append(Text(f"{harmless(numbers['run'])}  {start} to {end}", style="bold"))
     for target in numbers["targets"]:
         parts += ["", target_title(target), _groups_table(target) if "groups" in target else _sites_table(target)]
         parts += _notes(target, numbers["to"])
@@ -72,7 +73,19 @@ def show_runs(runs: Sequence[dict[str, Any]]) -> RenderableType:
 
 def show_files(found: Numbers) -> RenderableType:
     """Name the files written."""
-    return Text("\n".join(f"wrote {harmless(file)}" for file in found["files"]))
+    files = Text("\n".join(f"wrote {harmless(file)}" for file in found["files"]))
+    return Group(*_change(found, "this map mixes both sides"), files)
+
+
+def _change(found: Numbers, mixes: str) -> Iterator[Text]:
+    """Yield where to look instead, if there is a planned change of routes amid the time shown."""
+    change = found.get("change")
+    if change is not None:
+        yield Text(
+            f"It holds a change at {harmless(change['from'])}, so {mixes}: see RUN[before], RUN[after], and "
+            "show --convergence.",
+            style="yellow",
+        )
 
 
 def _sites_table(target: Numbers) -> Table:

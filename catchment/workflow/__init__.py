@@ -12,26 +12,28 @@ from typing import TYPE_CHECKING, Any
 from catchment.workflow.describing import describe_service, identify_strings, list_services
 from catchment.workflow.drawing import draw_map
 from catchment.workflow.importing import Imported, derive, import_results
-from catchment.workflow.showing import compare_runs, list_runs, show
+from catchment.workflow.showing import change_in, compare_runs, list_runs, show
 
 if TYPE_CHECKING:
-    from catchment.workflow.changing import change_lab
     from catchment.workflow.converging import show_convergence
     from catchment.workflow.demonstrating import demo_steps
     from catchment.workflow.explaining import explain_vantage
     from catchment.workflow.here import look_from_here
-    from catchment.workflow.keeping import command_within, end_lab, list_labs, look_at_lab, raise_lab
+    from catchment.workflow.labs.changing import change_lab
+    from catchment.workflow.labs.stories import run_story, tell_story
+    from catchment.workflow.labs.tending import ask_bird, command_within, end_lab, list_labs, look_at_lab, raise_lab
     from catchment.workflow.managing import check_stopped, read_account, stop_run
     from catchment.workflow.measuring import resume_run, run_campaign
     from catchment.workflow.naming_hops import derive_with_names
     from catchment.workflow.planning import check_plan, plan_campaign
     from catchment.workflow.simulating import list_faults, save_topology, serve_sandbox
     from catchment.workflow.standing import show_unfinished, what_next
-    from catchment.workflow.stories import run_story, tell_story
     from catchment.workflow.updating import restore_bundled, update_service
 
 __all__ = [
     "Imported",
+    "ask_bird",
+    "change_in",
     "change_lab",
     "check_plan",
     "check_stopped",
@@ -71,31 +73,32 @@ __all__ = [
 ]
 
 _LATER = {
-    "change_lab": "changing",
+    "ask_bird": "labs.tending",
+    "change_lab": "labs.changing",
     "check_plan": "planning",
     "check_stopped": "managing",
-    "command_within": "keeping",
+    "command_within": "labs.tending",
     "demo_steps": "demonstrating",
     "derive_with_names": "naming_hops",
-    "end_lab": "keeping",
+    "end_lab": "labs.tending",
     "explain_vantage": "explaining",
     "list_faults": "simulating",
-    "list_labs": "keeping",
-    "look_at_lab": "keeping",
+    "list_labs": "labs.tending",
+    "look_at_lab": "labs.tending",
     "look_from_here": "here",
     "plan_campaign": "planning",
-    "raise_lab": "keeping",
+    "raise_lab": "labs.tending",
     "read_account": "managing",
     "restore_bundled": "updating",
     "resume_run": "measuring",
     "run_campaign": "measuring",
-    "run_story": "stories",
+    "run_story": "labs.stories",
     "save_topology": "simulating",
     "serve_sandbox": "simulating",
     "show_convergence": "converging",
     "show_unfinished": "standing",
     "stop_run": "managing",
-    "tell_story": "stories",
+    "tell_story": "labs.stories",
     "update_service": "updating",
     "what_next": "standing",
 }

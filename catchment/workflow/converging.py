@@ -13,26 +13,25 @@ from catchment.workflow.loading import chosen_targets, load_run, workbench
 def show_convergence(
     run: store.Run, window: Window = Window(), *, af: int | None = None, target: str | None = None
 ) -> Numbers:
-    """Return how each target of a run went through the change that its campaign was planned for.
+    """Return how each target of a run, or of several merged into one, went through the change that it was planned for.
 
     Raises UnknownName where the campaign has no `schedule.change_at`, or nothing was measured around it.
     """
-    plan = run.header.plan
-    if plan is None or plan.schedule.change_at is None:
+    moving = run.header.moving()
+    if moving is None or moving.start is None:
         raise UnknownName(
             f"{run.path}: its campaign has no `schedule.change_at`, so nobody knows when the change was: give it one "
             "before measuring, or compare two windows"
         )
-    change_at = plan.schedule.change_at.timestamp()
     targets = chosen_targets(run.header.targets, af, target)
     with workbench() as (con, _):
         inside, _ = load_run(con, run, window, run.header.services)
-        found = [convergence(con, chosen, inside, change_at) for chosen in targets]
+        found = [convergence(con, chosen, inside, moving.start) for chosen in targets]
     return {
         "run": str(run.path),
         "platform": run.header.platform,
         "from": iso_time(inside.start),
         "to": iso_time(inside.end),
-        "change_at": iso_time(change_at),
+        "change_at": iso_time(moving.start),
         "targets": found,
     }

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from catchment.campaign import Campaign, PlatformName, Query
+from catchment.campaign import Campaign, PlatformName, Protocol, Query
+from catchment.campaign.own_checks import PACKETS_OF_TCP
 from catchment.errors import InvalidFile
 from catchment.model import Kind, Target
 from catchment.platforms.atlas.costs import PlannedMeasurement, count, rounds
@@ -120,8 +121,14 @@ def lab_vantage_points(campaign: Campaign, targets: Sequence[Target]) -> dict[in
 
 
 def most_packets(query: Query) -> int:
-    """Return how many packets a query sends at most."""
-    return {Kind.DNS: 1, Kind.PING: query.packets, Kind.TRACEROUTE: MOST_HOPS * query.packets}[query.kind]
+    """Return how many packets a query sends at most, unless a server wants to be asked again over TCP."""
+    match query.kind:
+        case Kind.DNS:
+            return PACKETS_OF_TCP if query.protocol is Protocol.TCP else 1
+        case Kind.PING:
+            return query.packets
+        case Kind.TRACEROUTE:
+            return MOST_HOPS * query.packets
 
 
 def check_own(limits: Sequence[Limit]) -> None:

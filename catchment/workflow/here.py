@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import catchment
 from catchment import store
@@ -21,14 +19,16 @@ from catchment.model import Address, AddressFamily, Kind, Service, Target
 from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.places import HostPlace, find_online, find_place
 from catchment.platforms.local.privileges import missing_privileges
-from catchment.platforms.local.vantages import Vantage
 from catchment.services import find_service, usable_services
-from catchment.store import Header, Measurement, Stage
+from catchment.store import Header
+from catchment.workflow.explaining import explain_vantage
 from catchment.workflow.importing import Progress, Say, rebuild
-from catchment.workflow.probing import TIMEOUT_S, Measure, Result, measure_round_here, note, settle, vantage_name
+from catchment.workflow.inquiring import Inquiry
+from catchment.workflow.probing import Measure, measure_round_here, note, vantage_name
 from catchment.workflow.reaching import Means
-from catchment.workflow.telling import tell_targets
-from catchment.workflow.tracing import KnownRouters, ask_about, describe_path, hops_of
+from catchment.workflow.telling import tell_targets, unsettled
+from catchment.workflow.throwaway import throwaway_folder
+from catchment.workflow.tracing import describe_path
 
 FLOWS = 8
 """As many identity queries, each from a source port of its own: two servers behind one address hardly stay unseen."""
@@ -39,7 +39,7 @@ UNNAMED = "unnamed"
 _NAME = "here"
 _PINGS, _PACKETS_PER_HOP = 5, 2
 _IDENTITY_QUERIES = ("hostname.bind", "id.server")
-_MEASURED, _ASKED = 0.75, 0.85
+_ASKED = 0.85  # of the work when all is asked
 _DNS_PORT = 53
 
 HasRoute = Callable[[str], bool]
@@ -119,16 +119,35 @@ def look(
     ]
     if not there:
         raise PlatformFailed(f"{', and '.join(remarks)}: nothing could be sent; connect it, or name another address")
-    missing = missing_privileges()
+    missing = missing_privileges(tuple(_queries(service, is_privileged=True)))
     if missing is not None:
         means.say(missing)
-    start = means.clock()
-    header = _header(wish, service, there, start, is_privileged=missing is None)
+    start, name = means.clock(), vantage_name(None)
+    plan = _plan(wish, service, there, is_privileged=missing is None)
+    header = _header(plan, service, there, start)
     with _folder(wish.out) as path, _made(path, header), store.locked(path):
-        traces, routers = _measure(path, header, wish, means, start, measure)
+        measurements, queries = own_measurements(plan.queries, there, (name,), start, None, None)
+        accepted = note(path, measurements, name, wish.place)
+        inquiry = Inquiry(
+            path=path,
+            accepted=accepted,
+            queries=queries,
+            means=means,
+            measure=measure,
+            rate_per_s=wish.rate_per_s,
+            flows=wish.flows,
+            with_names=wish.with_names,
+        )
+        traces, routers = inquiry.ask()
         done = rebuild(path, header, means.part(_ASKED, 1))
-        name = vantage_name(None)
-        found = tell_targets(store.Run.open(path), name, wish.place)
+        run = store.Run.open(path)
+        told = explain_vantage(run, name)
+        if again := unsettled(run, told):
+            inquiry.ask_again(again)
+            done = rebuild(path, header, means.part(_ASKED, 1))
+            run = store.Run.open(path)
+            told = explain_vantage(run, name)
+        found = tell_targets(run, told, wish.place)
     for target in found["targets"]:
         target["service"] = None if service.name == UNNAMED else service.name
         trace = traces.get(target["target"])
@@ -150,7 +169,7 @@ def look(
 def _wanted(wish: Look) -> tuple[Service, list[Target]]:
     """Return the service that is meant, and which of its addresses to ask. Raises CatchmentError."""
     try:
-        address = str(ipaddress.ip_address(wish.what.strip()))
+        parsed = ipaddress.ip_address(wish.what.strip())
     except ValueError:
         service = find_service(wish.what)
         current = [entry for entry in service.addresses if entry.until is None and wish.af in (None, entry.af)]
@@ -158,7 +177,8 @@ def _wanted(wish: Look) -> tuple[Service, list[Target]]:
         if not first:
             raise UnknownName(f"'{service.name}' has no IPv{wish.af or 4} address today: ask for the other") from None
         return service, [Target(service=service.name, address=first[af]) for af in sorted(first)]
-    parsed = ipaddress.ip_address(address)
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed  # by sockets of IPv6, but packets are of IPv4
+    address = str(parsed)
     if parsed.is_multicast or parsed.is_unspecified or "%" in address:
         raise UnknownName(f"{address} is the address of no server: name that of one, or a service")
     target = Target(service=None, address=address)
@@ -169,8 +189,8 @@ def _wanted(wish: Look) -> tuple[Service, list[Target]]:
     return service, [replace(target, service=service.name)]
 
 
-def _header(wish: Look, service: Service, targets: Sequence[Target], now: float, *, is_privileged: bool) -> Header:
-    plan = Campaign(
+def _plan(wish: Look, service: Service, targets: Sequence[Target], *, is_privileged: bool) -> Campaign:
+    return Campaign(
         name=_NAME,
         platform=PlatformName.LOCAL,
         targets=tuple(CampaignTarget(service=service.name, af=one.af, address=one.address) for one in targets),
@@ -178,8 +198,11 @@ def _header(wish: Look, service: Service, targets: Sequence[Target], now: float,
         resolve_names=wish.with_names,
         local=Local(place=None if wish.place is None else wish.place.name, rate_per_s=wish.rate_per_s),
     )
+
+
+def _header(plan: Campaign, service: Service, targets: Sequence[Target], now: float) -> Header:
     return Header(
-        campaign=_NAME,
+        campaign=plan.name,
         platform=plan.platform,
         created=iso_time(int(now)) or "",
         catchment=catchment.__version__,
@@ -199,81 +222,14 @@ def _queries(service: Service, *, is_privileged: bool) -> Iterator[Query]:
     yield Query(kind=Kind.TRACEROUTE, protocol=None if is_privileged else Protocol.UDP, packets=_PACKETS_PER_HOP)
 
 
-def _measure(
-    path: Path, header: Header, wish: Look, means: Means, start: float, measure: Measure
-) -> tuple[dict[str, Result], KnownRouters]:
-    """Bring a run that has begun to where all of its results are there.
-
-    Return the traceroute to each target, and what is known of the routers on the way.
-    """
-    plan = header.plan
-    assert plan is not None  # noqa: S101  (just made)
-    vantage = Vantage(name=vantage_name(None))
-    measurements, queries = own_measurements(plan.queries, header.targets, (vantage.name,), start, None, None)
-    accepted = note(path, measurements, vantage.name, wish.place)
-    order = _in_order(measurements, wish.flows)
-    results: list[Result] = []
-    with store.ResultWriter(path) as writer:
-        for result in measure(
-            [vantage], order, queries, rate_per_s=wish.rate_per_s, timeout_s=TIMEOUT_S, clock=means.clock
-        ):
-            writer.write(result)
-            results.append(result)
-            means.progress(f"asking {header.services[0].name}", _MEASURED * len(results) / len(order))
-    if not any(map(_was_sent, results)):
-        raise PlatformFailed(
-            f"nothing could be sent: {_complaint(results)}: connect this host, or name another address"
-        )
-    traces = {result["dst_addr"]: result for result in results if result["type"] == Kind.TRACEROUTE}
-    routers = KnownRouters()
-    if wish.with_names:
-        means.progress("asking the DNS for names", _MEASURED)
-        hops = (hop.address for trace in traces.values() for hop in hops_of(trace))
-        routers = ask_about((address for address in hops if address is not None), means.environ)
-        if routers.names:
-            store.write_hop_names(path, routers.names, resolved_at=iso_time(int(means.clock())) or "")
-    store.write_accepted(path, replace(settle(path, accepted), stage=Stage.NAMED))
-    return traces, routers
-
-
-def _in_order(measurements: Sequence[Measurement], flows: int) -> list[Measurement]:
-    """Return what to send: the first identity query of each target so many times, half before all else, half after.
-
-    So what changes with time shows in the order of the answers, and what differs by flow all the time.
-    """
-    repeated = list({one.target: one for one in reversed(measurements) if one.kind is Kind.DNS}.values())[::-1]
-    others = [one for one in measurements if one not in repeated]
-    return [*repeated * (flows - flows // 2), *others, *repeated * (flows // 2)]
-
-
-def _was_sent(result: Mapping[str, Any]) -> bool:
-    """Tell whether a packet left: something came back, or was waited for."""
-    if result["type"] == Kind.DNS:
-        return "result" in result or "timeout" in result.get("error", {})
-    packets = result.get("result", [])
-    if result["type"] == Kind.TRACEROUTE:
-        packets = [packet for hop in packets for packet in hop.get("result", [])]
-    return any("error" not in packet for packet in packets)
-
-
-def _complaint(results: Sequence[Mapping[str, Any]]) -> str:
-    """Return the first reason that results give why a packet could not be sent."""
-    for result in results:
-        reasons = [result.get("error"), *(one.get("error") for one in result.get("result", []) if "error" in one)]
-        for reason in reasons:
-            if reason:
-                return str(next(iter(reason.values())) if isinstance(reason, dict) else reason)
-    return "this host gives no reason"
-
-
 @contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """Yield where the run shall be; one that nobody keeps is gone afterwards."""
     if out is not None:
         yield out
         return
-    with tempfile.TemporaryDirectory(prefix="catchment-here-") as folder:
-        yield Path(folder) / _NAME / "run"
+    with throwaway_folder() as folder:
+        yield folder / _NAME / "run"
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from catchment.workflow.leftovers import count_input, say_left_out, say_placeles
 from catchment.workflow.loading import bounded, intersection, view_tables, workbench
 from catchment.workflow.merging import find_given, merge, say_moved
 from catchment.workflow.settling import candidates, settle_targets
+from catchment.workflow.twins import say_twins
 
 Progress = Callable[[str, float], None]
 Say = Callable[[str], None]
@@ -100,7 +101,7 @@ def import_results(
             listed = listing.result()
             points = store.part_of(folder, store.VANTAGE_POINTS)
             lacking = write_vantage_points(con, listed, observations, points, merged.points)
-            remarks = (*remarks, *merged.warnings, *say_moved(con, merged))
+            remarks = (*remarks, *merged.warnings, *say_moved(con, merged), *say_twins(con, merged))
             store.write_header(folder, header)
             store.unite_hop_names((run.path for run in merged.runs), folder)
             if merged.accepted is not None:

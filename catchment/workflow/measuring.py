@@ -36,6 +36,7 @@ from catchment.workflow.reaching import Means, reach
 
 _SCHEDULED, _COLLECTED, _DERIVED = 0.15, 0.8, 0.85  # how much of the whole is done after each stage
 _OUTAGE_S = 300
+_NOTHING_ASKED = "interrupted before anything was asked for"
 
 
 def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
@@ -141,7 +142,7 @@ def _measure_here(path: Path, header: Header, means: Means) -> Accepted:
 
 
 def _measure_in_lab(path: Path, header: Header, means: Means) -> Accepted:
-    from catchment.workflow.labs import run_lab  # noqa: PLC0415  (as above)
+    from catchment.workflow.labs.measuring import run_lab  # noqa: PLC0415  (as above)
 
     return run_lab(path, header, replace(means, progress=means.part(0, _COLLECTED)))
 
@@ -224,9 +225,11 @@ def _kept_if_accepted(path: Path, made: Sequence[Path] = ()) -> Iterator[None]:
         stopped = isinstance(error, KeyboardInterrupt) or asked_to_stop.is_set()
         accepted = store.read_accepted(path)
         if made and (accepted is None or not (accepted.may_cost or accepted.measurements)):
+            has_begun = any(store.raw_folder(path).glob("*"))
             store.discard_run(made)
             if stopped:
-                raise Interrupted("interrupted before anything was asked for: nothing is left behind") from error
+                what = "interrupted, what was measured is thrown away" if has_begun else _NOTHING_ASKED
+                raise Interrupted(f"{what}: nothing is left behind") from error
             raise
         note = f"the run is kept: {store.ways_on(path, accepted)}"
         if stopped:

@@ -6,12 +6,10 @@ missed, and nothing is measured twice.
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +32,11 @@ TIMEOUT_S = 2.0
 _PATIENCE = 0.8  # of an interval that is shorter: the next round is not kept waiting
 _NAP_S = 1.0  # so often is it told how far a long wait is
 _LONGEST_NAME = 63
-_DONE = "Stopped"
+_LATE_S = 1.0  # a round that begins so much later than it should is told
+_ROUND = "round"  # in a result: in which round it was asked, however long that took
+
+Seen = defaultdict[int, dict[int, float]]
+"""Of each round when each of its measurements was first made, in seconds since 1970 UTC, by the measurement's id."""
 
 Result = dict[str, Any]
 
@@ -51,8 +53,9 @@ class Measure(Protocol):
         rate_per_s: float,
         timeout_s: float,
         clock: Callable[[], float],
+        source_ports: Mapping[int, int] | None = None,
     ) -> Iterator[Result]:
-        """Yield the results; at most `rate_per_s` packets leave a second."""
+        """Yield the results; at most `rate_per_s` packets leave a second, DNS from a port by its measurement's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +83,11 @@ class _Rounds:
         """Tell whether a round's time has passed: the next one would begin."""
         return self.interval_s is not None and now >= self.begins(number + 1)
 
-    def at(self, time: float) -> int:
-        """Return the round in which something was measured."""
-        return 0 if self.interval_s is None else int((time - self.start) // self.interval_s)
+    def of_result(self, result: Result) -> int:
+        """Return the round in which something was asked."""
+        if self.interval_s is None:
+            return 0
+        return int(result.get(_ROUND, (float(result["timestamp"]) - self.start) // self.interval_s))
 
 
 def measure_here(path: Path, header: Header, means: Means, *, measure: Measure | None = None) -> Accepted:
@@ -95,16 +100,14 @@ def measure_here(path: Path, header: Header, means: Means, *, measure: Measure |
     from catchment.platforms.local.privileges import missing_privileges  # noqa: PLC0415  (sockets are for who sends)
 
     accepted = store.read_accepted(path) or begin(path, header, plan, means.clock())
-    missing = missing_privileges()
+    missing = missing_privileges(plan.queries)
     if missing is not None:
         means.say(missing)
     vantage = Vantage(name=(accepted.measurements[0].vantage_points or ("",))[0])
-    missed = _measure_rounds(path, header, plan, accepted, vantage, means, measure or measure_round_here)
-    remarks = accepted.remarks
-    if missed:
-        count = _Rounds.of(accepted.measurements[0]).count
-        remarks = (*remarks, f"{missed} of {count} rounds were missed: nothing was measured while their time passed")
-    return settle(path, replace(accepted, remarks=remarks))
+    seen = _measure_rounds(path, header, plan, accepted, vantage, means, measure or measure_round_here)
+    rounds = _Rounds.of(accepted.measurements[0])
+    told = _remarks(rounds, seen, len(accepted.measurements))
+    return settle(path, replace(accepted, remarks=(*accepted.remarks, *told)))
 
 
 def begin(path: Path, header: Header, plan: Campaign, now: float) -> Accepted:
@@ -138,16 +141,7 @@ def settle(path: Path, accepted: Accepted) -> Accepted:
     """Note that all results are there, and what came of each measurement."""
     with store.ResultWriter(path) as writer:
         files = writer.finish()
-    came = tuple(
-        replace(
-            one,
-            files=(files[one.id][0],) if one.id in files else (),
-            results=files[one.id][1] if one.id in files else 0,
-            participants=1 if one.id in files else 0,
-            status=_DONE,
-        )
-        for one in accepted.measurements
-    )
+    came = tuple(one.done(files) for one in accepted.measurements)
     accepted = replace(accepted, stage=Stage.COLLECTED, measurements=came)
     store.write_accepted(path, accepted)
     return accepted
@@ -161,11 +155,20 @@ def measure_round_here(
     rate_per_s: float,
     timeout_s: float,
     clock: Callable[[], float],
+    source_ports: Mapping[int, int] | None = None,
 ) -> Iterator[Result]:
     """Measure by packets that leave this host."""
     from catchment.platforms.local.rounds import measure_round  # noqa: PLC0415  (brings scapy: 0.2 s)
 
-    yield from measure_round(vantages, measurements, queries, rate_per_s=rate_per_s, timeout_s=timeout_s, clock=clock)
+    yield from measure_round(
+        vantages,
+        measurements,
+        queries,
+        rate_per_s=rate_per_s,
+        timeout_s=timeout_s,
+        clock=clock,
+        source_ports=source_ports,
+    )
 
 
 def vantage_name(given: str | None) -> str:
@@ -176,8 +179,8 @@ def vantage_name(given: str | None) -> str:
 
 def _measure_rounds(
     path: Path, header: Header, plan: Campaign, accepted: Accepted, vantage: Vantage, means: Means, measure: Measure
-) -> int:
-    """Measure the rounds that are to come; return how many were missed."""
+) -> Seen:
+    """Measure the rounds that are to come; return what was measured in each, now and before."""
     from catchment.platforms.local.measurements import own_measurements  # noqa: PLC0415
 
     first = accepted.measurements[0]
@@ -188,15 +191,11 @@ def _measure_rounds(
     if [one.id for one in same] != [one.id for one in accepted.measurements]:
         raise InvalidRun(f"{path}: what it asked does not fit its campaign: measure the run anew")
     timeout_s = min(TIMEOUT_S, (first.interval_s or TIMEOUT_S) * _PATIENCE)
-    missed = 0
     with store.ResultWriter(path) as writer:
         seen = _seen(path, accepted.measurements, rounds)
         for number in range(rounds.count):
             left = [one for one in accepted.measurements if one.id not in seen[number]]
-            if rounds.is_over(number, means.clock()):
-                missed += not seen[number]
-                continue
-            if not left:
+            if not left or rounds.is_over(number, means.clock()):
                 continue
             _wait(rounds, number, means)
             try:
@@ -208,12 +207,27 @@ def _measure_rounds(
                     timeout_s=timeout_s,
                     clock=means.clock,
                 ):
-                    writer.write(result)
+                    writer.write(result if rounds.interval_s is None else {**result, _ROUND: number})
+                    seen[number].setdefault(result["msm_id"], float(result["timestamp"]))
                     means.progress(_told(rounds, number), (number + 0.5) / rounds.count)
             finally:
                 writer.flush()
             means.progress(_told(rounds, number), (number + 1) / rounds.count)
-    return missed
+    return seen
+
+
+def _remarks(rounds: _Rounds, seen: Seen, whole: int) -> Iterator[str]:
+    """Say what became of rounds of so many measurements that went other than planned."""
+    made = [seen[number] for number in range(rounds.count)]
+    late_s = [min(one.values()) - rounds.begins(number) for number, one in enumerate(made) if one]
+    late_s = [late for late in late_s if late > _LATE_S and rounds.interval_s is not None]
+    missed, broken = sum(not one for one in made), sum(0 < len(one) < whole for one in made)
+    if missed:
+        yield f"{missed} of {rounds.count} rounds were missed: nothing was measured while their time passed"
+    if broken:
+        yield f"{broken} of {rounds.count} rounds are incomplete: they were broken off, and their time passed"
+    if late_s:
+        yield f"{len(late_s)} of {rounds.count} rounds began late, by up to {max(late_s):.0f} s"
 
 
 def _wait(rounds: _Rounds, number: int, means: Means) -> None:
@@ -227,15 +241,13 @@ def _told(rounds: _Rounds, number: int) -> str:
     return "measuring" if rounds.interval_s is None else f"round {number + 1} of {rounds.count}"
 
 
-def _seen(path: Path, measurements: Sequence[Measurement], rounds: _Rounds) -> Mapping[int, Collection[int]]:
-    """Return for each round the ids of the measurements of which there are results already."""
-    seen: defaultdict[int, set[int]] = defaultdict(set)
+def _seen(path: Path, measurements: Sequence[Measurement], rounds: _Rounds) -> Seen:
+    seen: Seen = defaultdict(dict)
     for one in measurements:
-        for ending in (".ndjson", ".ndjson.gz"):
-            file = store.raw_folder(path) / f"{one.id}{ending}"
-            if not file.exists():
-                continue
-            with gzip.open(file) if ending.endswith("gz") else file.open("rb") as stream:
-                for line in stream:
-                    seen[rounds.at(float(json.loads(line)["timestamp"]))].add(one.id)
+        for result in store.read_results(path, one.id):
+            try:
+                number, at = rounds.of_result(result), float(result["timestamp"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise InvalidRun(f"{path}: a result tells no time: measure the run anew") from error
+            seen[number].setdefault(one.id, at)
     return seen

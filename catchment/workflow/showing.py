@@ -42,7 +42,8 @@ def show(
             numbers["input"] = stored["input"]
     is_whole = window == Window()  # what came of a measurement is known of all of it only
     measurements = list_measurements(run.accepted) if run.accepted and is_whole else []
-    return {"run": str(run.path), "platform": run.header.platform, **numbers, "measurements": measurements}
+    told = {"run": str(run.path), "platform": run.header.platform, "change": change_in(run, window)}
+    return {**told, **numbers, "measurements": measurements}
 
 
 def list_measurements(accepted: store.Accepted) -> list[Numbers]:
@@ -60,7 +61,7 @@ def list_measurements(accepted: store.Accepted) -> list[Numbers]:
             "stop": iso_time(one.stop),
             "interval_s": one.interval_s,
             "reused": one.reused,
-            "asked": None if one.probes is None else len(one.probes),
+            "asked": _asked(one),
             "participants": one.participants,
             "results": one.results,
             "status": one.status,
@@ -68,6 +69,26 @@ def list_measurements(accepted: store.Accepted) -> list[Numbers]:
         }
         for one in accepted.measurements
     ]
+
+
+def _asked(measurement: store.Measurement) -> int | None:
+    asked = measurement.probes if measurement.vantage_points is None else measurement.vantage_points
+    return None if asked is None else len(asked)
+
+
+def change_in(run: store.Run, window: Window = Window()) -> Numbers | None:
+    """Return from when to when routes move in a window of a run that was planned around a change; None in all others.
+
+    What is counted over such a window mixes what was before the change with what came of it.
+    """
+    moving = run.header.moving()
+    if moving is None or moving.start is None:
+        return None
+    end = moving.start if moving.end is None else moving.end
+    is_beside = (window.start is not None and window.start >= end) or (
+        window.end is not None and window.end <= moving.start
+    )
+    return None if is_beside else {"from": iso_time(moving.start), "to": iso_time(end)}
 
 
 def _credits(measurement: store.Measurement) -> int | None:

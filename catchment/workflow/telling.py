@@ -13,11 +13,12 @@ from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, distance_km
 from catchment.metrics import Numbers, rounded
 from catchment.model import PLACED, Kind, Service, Site, Window
 from catchment.platforms.local.places import HostPlace
-from catchment.workflow.explaining import explain_vantage
 from catchment.workflow.explaining.cases import ACCUSED
 
-_FEWEST_TO_TELL = 6  # of queries by chance two servers answer in two blocks too often, if there are fewer
-_SHORTEST_BLOCK = 2
+Answer = tuple[int | None, str]
+"""The source port of a query, where it is known, and what the answer to it says."""
+
+_TOLD = ("site", "identity")  # what answers tell of where they came from
 
 
 class Spread(StrEnum):
@@ -29,34 +30,51 @@ class Spread(StrEnum):
     UNCLEAR = "unclear"  # too few to tell
 
 
-def spread_of(answers: Sequence[str]) -> Spread:
-    """Tell how the answers differ, given in the order in which they were asked for, each in a flow of its own.
+def spread_of(answers: Sequence[Answer]) -> Spread:
+    """Tell how answers differ, given in the order in which they were asked for.
 
-    Of two servers that are chosen by flow, at random, six answers come in two blocks of at least two once in ten times.
+    Of two servers that are chosen by flow, at random, eight answers come in two blocks once in 26 times and look like a
+    change. So a change is what only a flow can tell that was asked before: now it gets another answer.
     """
-    blocks = [len(list(same)) for _, same in groupby(answers)]
-    if len(blocks) <= 1:
+    texts = [text for _, text in answers]
+    blocks = sum(1 for _ in groupby(texts))
+    if blocks <= 1:
         return Spread.ONE
-    if len(blocks) > len(set(answers)):
+    if blocks > len(set(texts)):
         return Spread.BY_FLOW
-    is_clear = len(answers) >= _FEWEST_TO_TELL and min(blocks) >= _SHORTEST_BLOCK
-    return Spread.OVER_TIME if is_clear else Spread.UNCLEAR
+    first = dict(reversed(answers))
+    has_moved = any(first[flow] != text for flow, text in answers if flow is not None)
+    return Spread.OVER_TIME if has_moved else Spread.UNCLEAR
 
 
-def tell_targets(run: store.Run, vantage: str, place: HostPlace | None) -> Numbers:
-    """Return what a whole run tells of one vantage point, target by target, and the constants of light."""
-    told = explain_vantage(run, vantage)
+def unsettled(run: store.Run, told: Numbers) -> dict[int, int]:
+    """Return what to ask again to settle how answers differ: measurements by id, each with the first answer's port."""
+    again = {}
+    for target in told["targets"]:
+        _, sent = _repeated(run, target["observations"])
+        unclear = [found for found in (_answers(sent, key) for key in _TOLD) if spread_of(found) is Spread.UNCLEAR]
+        if unclear and unclear[0][0][0] is not None:
+            again[int(sent[0]["measurement_id"])] = unclear[0][0][0]
+    return again
+
+
+def tell_targets(run: store.Run, told: Numbers, place: HostPlace | None) -> Numbers:
+    """Return what a whole run tells of one vantage point, target by target, and the constants of light.
+
+    `told` is what explain_vantage returns of it.
+    """
     counted = {target["target"]: target for target in run.metrics["targets"]}
     services = {service.name: service for service in run.header.services}
     return {
         "targets": [
-            _target(target, counted[target["target"]], services[target["service"]], place) for target in told["targets"]
+            _target(run, target, counted[target["target"]], services[target["service"]], place)
+            for target in told["targets"]
         ],
         "constants": told["constants"],
     }
 
 
-def _target(told: Numbers, counted: Numbers, service: Service, place: HostPlace | None) -> Numbers:
+def _target(run: store.Run, told: Numbers, counted: Numbers, service: Service, place: HostPlace | None) -> Numbers:
     row = told["assignment"]
     is_placed = row["verdict"] in PLACED
     return {
@@ -70,7 +88,7 @@ def _target(told: Numbers, counted: Numbers, service: Service, place: HostPlace 
         "geographic_inflation_ms": counted["geographic_inflation_ms"]["p50"],
         "latency_inflation_ms": counted["latency_inflation_ms"]["p50"],
         "light": _light(row, service, place),
-        "flows": _flows(told["observations"]),
+        "flows": _flows(run, told["observations"]),
         "identities": _identities(told["observations"]),
         "explanation": told["explanation"],
     }
@@ -125,24 +143,36 @@ def _within(sites: Sequence[Site], latitude: float, longitude: float, limit_km: 
     return [code for away_km, code in found if away_km <= limit_km]
 
 
-def _flows(observations: Sequence[Numbers]) -> Numbers:
+def _flows(run: store.Run, observations: Sequence[Numbers]) -> Numbers:
     """Return how the answers to the query that was asked most often, each from a port of its own, differ."""
-    asked = Counter(one["query"] for one in observations if one["kind"] == Kind.DNS)
-    query = asked.most_common(1)[0][0] if asked else None
-    sent = [one for one in observations if one["kind"] == Kind.DNS and one["query"] == query]
-    told = [one for one in sent if one["identity"] is not None]
+    query, sent = _repeated(run, observations)
     ports = {one["flow"] for one in sent if one["flow"] is not None}
-    by_site = [one["site"] for one in told if one["site"] is not None]
+    by_site, by_server = (_answers(sent, key) for key in _TOLD)
     return {
         "query": query,
         "queries": len(sent),
         "ports": len(ports),
         "answers": sum(one["failure"] is None for one in sent),
-        "sites": dict(Counter(by_site).most_common()),
-        "servers": dict(Counter(one["identity"] for one in told).most_common()),
+        "sites": dict(Counter(site for _, site in by_site).most_common()),
+        "servers": dict(Counter(server for _, server in by_server).most_common()),
         "sites_differ": spread_of(by_site).value,
-        "servers_differ": spread_of([one["identity"] for one in told]).value,
+        "servers_differ": spread_of(by_server).value,
     }
+
+
+def _repeated(run: store.Run, observations: Sequence[Numbers]) -> tuple[str | None, list[Numbers]]:
+    """Return the DNS query that was asked most often, and what was observed of it; an answer need not tell it."""
+    queries = {one.id: one.query for one in (run.accepted.measurements if run.accepted else ()) if one.kind is Kind.DNS}
+    counts = Counter(one["measurement_id"] for one in observations if one["measurement_id"] in queries)
+    if not counts:
+        return None, []
+    number = counts.most_common(1)[0][0]
+    return queries[number], [one for one in observations if one["measurement_id"] == number]
+
+
+def _answers(sent: Sequence[Numbers], key: str) -> list[Answer]:
+    """Return what answers say of something, with their flows."""
+    return [(one["flow"], one[key]) for one in sent if one["identity"] is not None and one[key] is not None]
 
 
 def _identities(observations: Sequence[Numbers]) -> list[Numbers]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from catchment.errors import CatchmentError
 from catchment.geo import arc_km
 from catchment.metrics import Numbers, rounded
 from catchment.model import Service, Site
+from catchment.observe.traceroutes import Hop, read_trace
 from catchment.places import Place
 from catchment.places.exchanges import exchange_at
 from catchment.platforms.local.places import HostPlace
@@ -23,7 +23,6 @@ from catchment.workflow.explaining.cases import light_allows
 
 _PATIENCE_S = 2.0  # for a resolver that may be dead
 _AT_ONCE = 64
-_FAR_BEYOND = 255  # the hop of a packet that is sent after a row of silent routers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,31 +32,6 @@ class KnownRouters:
     names: Mapping[str, str | None] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """How far out, which address answered there most often, and in what time at least; None where nobody did."""
-
-    number: int
-    address: str | None = None
-    rtt_ms: float | None = None
-    others: tuple[str, ...] = ()
-
-
-def hops_of(result: Mapping[str, Any]) -> list[Hop]:
-    """Return the hops of a traceroute's raw result, in order."""
-    hops = []
-    for entry in result.get("result", []):
-        packets = [one for one in entry.get("result", []) if isinstance(one.get("from"), str)]
-        if "hop" not in entry or (entry["hop"] == _FAR_BEYOND and not packets):
-            continue
-        counts = Counter(one["from"] for one in packets)
-        address = counts.most_common(1)[0][0] if counts else None
-        times = [one["rtt"] for one in packets if one["from"] == address and one.get("rtt") is not None]
-        others = tuple(sorted(set(counts) - {address}))
-        hops.append(Hop(number=entry["hop"], address=address, rtt_ms=min(times, default=None), others=others))
-    return hops
 
 
 def ask_about(addresses: Iterable[str], environ: Mapping[str, str]) -> KnownRouters:
@@ -89,11 +63,11 @@ def describe_path(
 
     Places are read off names and exchanges' addresses; where this host's place is known, light must allow them.
     """
-    hops = hops_of(result)
+    trace = read_trace(result)
     return {
         "protocol": result.get("proto"),
-        "reached": any(hop.address == target for hop in hops),
-        "hops": [_told(hop, known, service, target, place) for hop in hops],
+        "reached": trace.reached_at is not None,
+        "hops": [_told(hop, known, service, target, place) for hop in trace.hops],
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from catchment.errors import PlatformFailed
 
 _TIMEOUT_S = 5.0
+_GREETING_TIMEOUT_S = 1.0
 _PAUSE_S = 0.001
 _UNDER_WAY = "Reconfiguration in progress"
 _LAST_LINE = re.compile(rb"^(\d{4}) .*\n\Z", re.MULTILINE)
@@ -45,10 +46,11 @@ def ask(control: Path, command: str) -> str:
 
 
 def is_listening(control: Path) -> bool:
-    """Tell whether a BIRD can be asked."""
+    """Tell whether a BIRD can be asked: before it has read its configuration, it lets others in, and does not speak."""
     with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
+        connection.settimeout(_GREETING_TIMEOUT_S)
         connection.connect(str(control))
-        return True
+        return bool(connection.recv(1))
     return False
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 from catchment.errors import PlatformFailed
 from catchment.platforms.lab import folders
 from catchment.platforms.lab.blueprint import Blueprint
-from catchment.platforms.lab.conversation import line, lines, plain
+from catchment.platforms.lab.contact import Contact
+from catchment.platforms.lab.conversation import peer, plain
 from catchment.platforms.lab.results import Results
-from catchment.platforms.lab.starting import start
+from catchment.platforms.lab.starting import let_go, start
 
 if TYPE_CHECKING:  # a lab that is only opened or changed needs none of what measuring needs
     from catchment.campaign import Query
     from catchment.store import Measurement
 
-_ANSWER_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 5.0
 _SETTLE_TIMEOUT_S = 60.0
 _PAUSE_S = 0.05
@@ -37,7 +36,7 @@ _PAUSE_S = 0.05
 _QUIET_S = 0.15
 _QUIET_WAYS = 4
 _MOST_NAMED = 3
-_CREDENTIALS = struct.Struct("iII")
+_MOST_OFFERED = 8
 
 
 class Lab:
@@ -49,16 +48,14 @@ class Lab:
     def __init__(self, name: str, folder: Path, starter: socket.socket | None = None) -> None:
         self.name = name
         self.folder = folder
-        self._starter = starter  # the connection to the lab of who started it
+        self._contact = Contact(name, folder, starter)
 
     @property
     def pid(self) -> int:
         """Return the number of its first process: all the others end with it."""
-        with self._connected() as connection:
-            pid, _, _ = _CREDENTIALS.unpack(
-                connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            )
-        return int(pid)
+        with self._contact.connect() as connection:
+            pid, _ = peer(connection)
+        return pid
 
     def apply(self, blueprint: Blueprint) -> float:
         """Bring it to what another blueprint says; return the time (seconds since 1970) just before the first step.
@@ -66,7 +63,7 @@ class Lab:
         The nodes and wires must be the same; their addresses, routes, delays and programs may differ. When this returns
         all is done at the routers and servers that change; what BGP makes of it takes its time.
         """
-        return float(self._ask(do="apply", blueprint=plain(blueprint)))
+        return float(self._contact.ask(do="apply", blueprint=plain(blueprint)))
 
     def measure(
         self,
@@ -116,30 +113,68 @@ class Lab:
 
     def end_streams(self) -> None:
         """Have all streams end: no more queries are sent, and what is under way is waited for."""
-        self._ask(do="end-streams")
+        self._contact.ask(do="end-streams")
 
     def bird(self, node: str, command: str) -> str:
         """Return what the BIRD of a node says to a command."""
-        return str(self._ask(do="bird", node=node, command=command))
+        return str(self._contact.ask(do="bird", node=node, command=command))
 
     def wire(
         self, name: str, *, delay_ms: float | None = None, loss: float | None = None, is_cut: bool | None = None
     ) -> None:
         """Change what a wire is like: the delay of one way, the share of packets lost, whether none passes."""
-        self._ask(do="wire", name=name, delay_ms=delay_ms, loss=loss, is_cut=is_cut)
+        self._contact.ask(do="wire", name=name, delay_ms=delay_ms, loss=loss, is_cut=is_cut)
+
+    def wires(self) -> dict[str, dict[str, Any]]:
+        """Return the wires by name: the nodes at their ends (near, far), delay_ms of one way, loss, is_cut."""
+        return dict(self._contact.ask(do="wires"))
+
+    def wires_between(self, near: str | int, far: str | int) -> list[str]:
+        """Return the names of the wires between two nodes; an AS number stands for all nodes of the network."""
+        wires = self.wires()
+        found = [
+            name
+            for name, wire in wires.items()
+            for one, other in ((wire["near"], wire["far"]), (wire["far"], wire["near"]))
+            if _is(one, near) and _is(other, far)
+        ]
+        if not found:
+            ends = sorted({end for wire in wires.values() for end in (wire["near"], wire["far"])})
+            listed = ", ".join(ends[:_MOST_OFFERED]) + (" …" if len(ends) > _MOST_OFFERED else "")
+            raise PlatformFailed(
+                f"lab '{self.name}': no wire leads from {near} to {far}: name two neighbours of {listed}"
+            )
+        return list(dict.fromkeys(found))
 
     def status(self) -> dict[str, Any]:
-        """Return how it is: up_s, left_s (None: no end is set), nodes, wires, and programs that `died`."""
-        return dict(self._ask(do="status"))
+        """Return how it is: up_s, left_s (None: no end is set), nodes, wires, and the programs that `died`."""
+        return dict(self._contact.ask(do="status"))
+
+    def died(self) -> list[str]:
+        """Return the programs that ended by themselves: the dead, and those that `apply` started anew.
+
+        The latter are named until they have been told once, by this or by `status`.
+        """
+        return list(self._contact.ask(do="died"))
+
+    def hold(self) -> int:
+        """Return a descriptor that keeps it from ending for want of use, until it is closed by all who have it.
+
+        Programs that are started inherit it. What ends the lab otherwise still does.
+        """
+        connection, _ = self._contact.asked(do="hold")
+        connection.settimeout(None)
+        connection.set_inheritable(True)
+        return connection.detach()
 
     def settle(self, *, timeout_s: float = _SETTLE_TIMEOUT_S) -> None:
         """Wait until every BGP session is established and no route has changed for a while."""
-        wires = self.status()["wires"].values()
-        quiet_s = _QUIET_S + _QUIET_WAYS * max((wire["delay_ms"] for wire in wires), default=0.0) / 1000
+        longest_ms = max((wire["delay_ms"] for wire in self.wires().values()), default=0.0)
+        quiet_s = _QUIET_S + _QUIET_WAYS * longest_ms / 1000
         end = time.monotonic() + timeout_s
         before, since = None, time.monotonic()
         while True:
-            now = self._ask(do="sessions")
+            now = self._contact.ask(do="sessions")
             if now != before or now["pending"]:
                 before, since = now, time.monotonic()
             elif time.monotonic() - since >= quiet_s:
@@ -164,7 +199,7 @@ class Lab:
         pid = None
         with suppress(PlatformFailed):
             pid = self.pid
-            self._ask(do="down")
+            self._contact.ask(do="down")
         if folders.is_gone(held, self.folder, within_s=_END_TIMEOUT_S):
             return
         if pid is not None:
@@ -174,51 +209,9 @@ class Lab:
             raise PlatformFailed(f"lab '{self.name}' does not end: kill the process that `fuser {self.folder}` names")
 
     def _measure(self, **request: Any) -> Results:
-        connection = self._connected()
-        try:
-            connection.sendall(line(request))
-        except OSError as error:
-            connection.close()
-            raise self._gone() from error
+        connection = self._contact.send(**request)
         connection.settimeout(None)
         return Results(connection, self.name)
-
-    def _ask(self, **request: Any) -> Any:
-        with self._connected() as connection:
-            try:
-                connection.sendall(line(request))
-                answer = next(lines(connection), None)
-            except TimeoutError as error:
-                raise PlatformFailed(
-                    f"lab '{self.name}' does not answer: end it (`catchment lab down`), and start it anew"
-                ) from error
-            except OSError as error:
-                raise self._gone() from error
-        if answer is None:
-            raise self._gone()
-        if "error" in answer:
-            raise PlatformFailed(f"lab '{self.name}': {answer['error']}")
-        return answer["ok"]
-
-    def _connected(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_ANSWER_TIMEOUT_S)
-        try:
-            connection.connect(str(self.folder / folders.SOCKET))
-        except OSError as error:
-            connection.close()
-            raise self._gone() from error
-        return connection
-
-    def _gone(self) -> PlatformFailed:
-        """Return the complaint that it runs no more, with the reason if it told us."""
-        why = ""
-        if self._starter is not None and self._starter.fileno() >= 0:
-            self._starter.settimeout(_END_TIMEOUT_S)
-            with suppress(OSError, ValueError):
-                last = next(lines(self._starter), {})
-                why = f" ({last['ended']})" if "ended" in last else ""
-        return PlatformFailed(f"lab '{self.name}' does not run{why}: start it with `catchment lab up`")
 
 
 @contextmanager
@@ -227,17 +220,20 @@ def open_lab(
 ) -> Iterator[Lab]:
     """Start a lab, wait until its routes have settled, and yield it. It ends with the context, and after `for_s`.
 
-    One that is to be detached goes on after the context, in the background, until `down`, after `for_s`, or when
-    nobody has used it for `idle_s`. Raises PlatformFailed in one line: a lab of the name runs, programs are missing,
-    namespaces cannot be had, a configuration is wrong, or BGP does not come up.
+    One that is to be detached goes on after a context that ended well, in the background, until `down`, after `for_s`,
+    or when nobody has used it for `idle_s`. Raises PlatformFailed in one line: a lab of the name runs, programs are
+    missing, namespaces cannot be had, a configuration is wrong, or BGP does not come up.
     """
-    folder, held, starter = start(blueprint, name, for_s=for_s, idle_s=idle_s, detach=detach)
+    folder, held, starter = start(blueprint, name, for_s=for_s, idle_s=idle_s)
     lab = Lab(name, folder, starter)
     is_wanted = False
     try:
         lab.settle()
-        is_wanted = detach
         yield lab
+        if detach:
+            with suppress(OSError):  # it has ended in the meantime, as whoever uses it next will hear
+                let_go(starter)
+            is_wanted = True
     finally:
         if not is_wanted:
             lab.end(held)
@@ -257,6 +253,11 @@ def attach(name: str) -> Lab:
 def running_labs() -> list[str]:
     """Return the names of the labs of this user that run. What is left of killed ones is taken away."""
     return folders.running()
+
+
+def _is(node: str, named: str | int) -> bool:
+    """Tell whether a node is the one of a name, or one of those of an AS number: a router, a site, a server."""
+    return node == named if isinstance(named, str) else node == f"as{named}" or node.startswith(f"as{named}-")
 
 
 def _unsettled(pending: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from ipaddress import ip_address, ip_interface, ip_network
@@ -15,10 +16,7 @@ from catchment.platforms.lab.blueprint import Blueprint, Node, Role, StaticRoute
 MOST_BYTES = 64 << 20
 """No request is longer: two thousand routers fit."""
 
-ORDER, END = b"order", b"end"
-"""What the supervisor says to the prober: an order comes with the user's connection, a file that holds the request, and
-something to hold as long as it takes; the end is that of all streams."""
-
+_CREDENTIALS = struct.Struct("iII")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a file and of a namespace
 _WIRE_NAME = re.compile(r"(?!lo$|all$|default$)[A-Za-z0-9][A-Za-z0-9_-]{0,14}")  # of an interface
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -44,6 +42,13 @@ def message(text: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")
     return found
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end of a connection of this host. Raises OSError."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, user, _ = _CREDENTIALS.unpack(found)
+    return int(pid), int(user)
 
 
 def plain(blueprint: Blueprint) -> dict[str, Any]:

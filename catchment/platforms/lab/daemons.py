@@ -26,7 +26,15 @@ _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 5.0
 _PAUSE_S = 0.002
 _USUAL_PLACES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
-_PACKAGES = {"ip": "iproute2", "unshare": "util-linux", "setsid": "util-linux", "bird": "bird2", "nsd": "nsd"}
+_PACKAGES = {
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "setsid": "util-linux",
+    "nsenter": "util-linux",
+    "bird": "bird2",
+    "nsd": "nsd",
+    "nsd-checkconf": "nsd",
+}
 
 
 class Program(StrEnum):
@@ -69,9 +77,7 @@ class Daemon:
     def is_ready(self) -> bool:
         """Tell whether it serves. Raises PlatformFailed where it ended instead, with its own words."""
         if self.process.poll() is not None:
-            said = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-            why = next((line for line in said if "error" in line), said[-1] if said else "it said nothing")
-            raise PlatformFailed(f"{self.name} does not start: {why.strip()}")
+            raise PlatformFailed(f"{self.name} does not start: {_why(self.folder)}")
         if self.program is Program.BIRD:
             return bird_control.is_listening(self.control)
         return _STARTED in (self.folder / _LOG).read_bytes()
@@ -83,6 +89,8 @@ class Daemon:
             self.process.terminate()  # it takes its routes out of the kernel
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_TIMEOUT_S)
+        if self.process.poll() is not None and Path(f"/proc/{group}").exists():
+            return  # its number is another's by now, so it has no children either: they would have kept it
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
         self.process.wait()
@@ -102,9 +110,9 @@ def search_path(environ: Mapping[str, str] = os.environ) -> str:
 
 def missing(blueprint: Blueprint, path: str) -> str | None:
     """Return which programs a lab needs and are not here, and what to install; None where all are."""
-    wanted = ["ip", "unshare", "setsid"]
+    wanted = ["ip", "unshare", "setsid", "nsenter"]
     wanted += ["bird"] if any(node.bird is not None for node in blueprint.nodes.values()) else []
-    wanted += ["nsd"] if any(node.nsd is not None for node in blueprint.nodes.values()) else []
+    wanted += ["nsd", "nsd-checkconf"] if any(node.nsd is not None for node in blueprint.nodes.values()) else []
     gone = [program for program in wanted if shutil.which(program, path=path) is None]
     if not gone:
         return None
@@ -114,7 +122,7 @@ def missing(blueprint: Blueprint, path: str) -> str | None:
 
 def start_bird(namespaces: Namespaces, node: str, config: str) -> Daemon:
     """Start the BIRD of a node."""
-    folder = _fresh(node, Program.BIRD, {_CONFIG: config})
+    folder = _fresh(node, Program.BIRD.lower(), {_CONFIG: config})
     argv = ["bird", "-f", "-c", str(folder / _CONFIG), "-s", str(folder / _CONTROL), "-P", str(folder / "pid")]
     process = _start(namespaces, node, folder, argv)
     return Daemon(program=Program.BIRD, node=node, folder=folder, given=config, process=process)
@@ -122,9 +130,31 @@ def start_bird(namespaces: Namespaces, node: str, config: str) -> Daemon:
 
 def start_nsd(namespaces: Namespaces, node: str, files: Mapping[str, str]) -> Daemon:
     """Start the NSD of a node, in the folder of its files."""
-    folder = _fresh(node, Program.NSD, files)
+    folder = _fresh(node, Program.NSD.lower(), files)
     process = _start(namespaces, node, folder, ["nsd", "-d", "-c", _MAIN_FILE, "-l", str(folder / _LOG)])
     return Daemon(program=Program.NSD, node=node, folder=folder, given=dict(files), process=process)
+
+
+def check_birds(configs: Mapping[str, str]) -> None:
+    """Have configurations of BIRD looked through, by node, where none runs that could. Raises PlatformFailed."""
+    _check(Program.BIRD, {node: {_CONFIG: config} for node, config in configs.items()}, ["bird", "-p", "-c", _CONFIG])
+
+
+def check_servers(files: Mapping[str, Mapping[str, str]]) -> None:
+    """Have configurations of NSD looked through, by node. Raises PlatformFailed."""
+    _check(Program.NSD, files, ["nsd-checkconf", _MAIN_FILE])
+
+
+def _check(program: Program, files: Mapping[str, Mapping[str, str]], argv: list[str]) -> None:
+    started = []
+    for node, given in files.items():
+        folder = _fresh(node, f"{program}.new".lower(), given)
+        with (folder / _LOG).open("ab") as log:
+            process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+        started.append((node, folder, process))
+    failed = [(node, folder) for node, folder, process in started if process.wait()]
+    for node, folder in failed[:1]:
+        raise PlatformFailed(f"{program} of {node}: {_why(folder)}")
 
 
 def wait_ready(daemons: Iterable[Daemon]) -> None:
@@ -137,8 +167,14 @@ def wait_ready(daemons: Iterable[Daemon]) -> None:
             time.sleep(_PAUSE_S)
 
 
-def _fresh(node: str, program: Program, files: Mapping[str, str]) -> Path:
-    folder = _HOME / node / program.lower()
+def _why(folder: Path) -> str:
+    """Return what a program said of its end."""
+    said = (folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line for line in said if "error" in line), said[-1] if said else "it said nothing").strip()
+
+
+def _fresh(node: str, place: str, files: Mapping[str, str]) -> Path:
+    folder = _HOME / node / place
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, text in files.items():

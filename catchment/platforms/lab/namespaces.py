@@ -23,7 +23,9 @@ from catchment.platforms.lab.blueprint import Blueprint, Node, StaticRoute, Wire
 _CLONE_NEWNET = 0x40000000
 _MS_BIND = 4096
 _PLACES = Path("/run/netns")  # where `ip netns` looks for them, too
-_IP_TIMEOUT_S = 30
+_IP_TIMEOUT_S = 60
+# Nodes, for each `ip` at work has a file open; and cables, for `ip` keeps all namespaces open that it is told of.
+_AT_ONCE = 50
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _IN_THE_HUB = {"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"}
@@ -65,14 +67,15 @@ class Namespaces:
 
     def __init__(self) -> None:
         self._hub = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        self._open: dict[str, int] = {}
 
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
         """Be in a namespace: what this thread opens or starts meanwhile is there, and stays. Raises OSError."""
-        if name not in self._open:
-            self._open[name] = os.open(_PLACES / name, os.O_RDONLY)
-        _enter(self._open[name])
+        place = os.open(_PLACES / name, os.O_RDONLY)  # not kept: a lab may have more of them than one may have open
+        try:
+            _enter(place)
+        finally:
+            os.close(place)
         try:
             yield
         finally:
@@ -103,25 +106,35 @@ class Namespaces:
                     _set(_IN_A_NODE)
         except OSError as error:
             raise PlatformFailed(f"a lab's namespaces cannot be had: {error}: {_LIMITS}") from error
-        batch(self._start([line for at, wire in enumerate(blueprint.wires) for line in _cable(at, wire)]))
-        started = [
-            self._start(list(_equipment(node, blueprint.wires)), name=name) for name, node in blueprint.nodes.items()
-        ]
-        for each in started:
-            batch(each)
+        cables = [list(_cable(at, wire)) for at, wire in enumerate(blueprint.wires)]
+        for first in range(0, len(cables), _AT_ONCE):
+            self._carry_out([(None, [line for each in cables[first : first + _AT_ONCE] for line in each])])
+        self.change({name: list(_equipment(node, blueprint.wires)) for name, node in blueprint.nodes.items()})
 
-    def change(self, name: str, commands: Sequence[str]) -> None:
-        """Carry out commands of `ip` in a namespace. Raises PlatformFailed."""
-        if commands:
-            batch(self._start(commands, name=name))
+    def change(self, commands: Mapping[str, Sequence[str]], *, may_fail: bool = False) -> None:
+        """Carry out commands of `ip` in namespaces. Raises PlatformFailed, unless each may fail by itself."""
+        self._carry_out([(name, each) for name, each in commands.items() if each], may_fail=may_fail)
 
-    def _start(self, commands: Sequence[str], *, name: str | None = None) -> subprocess.Popen[str]:
-        """Start `ip` in the hub or in a namespace; its commands are under way."""
+    def _carry_out(self, commands: Sequence[tuple[str | None, Sequence[str]]], *, may_fail: bool = False) -> None:
+        """Carry out commands in namespaces (None: in the hub), several at once; none is under way when this ends."""
+        failed: list[PlatformFailed] = []
+        for first in range(0, len(commands), _AT_ONCE):
+            some = commands[first : first + _AT_ONCE]
+            for each in [self._start(each, name, goes_on=may_fail) for name, each in some]:
+                try:
+                    batch(each)
+                except PlatformFailed as error:
+                    failed.append(error)
+            if failed and not may_fail:
+                raise failed[0]
+
+    def _start(self, commands: Sequence[str], name: str | None, *, goes_on: bool) -> subprocess.Popen[str]:
+        """Start `ip` in the hub or in a namespace; its commands are under way. It ends, or goes on, when one fails."""
         with tempfile.TemporaryFile() as file, nullcontext() if name is None else self.inside(name):
             file.write("".join(f"{command}\n" for command in commands).encode())
             file.seek(0)
-            return subprocess.Popen(
-                ["ip", "-batch", "-"],  # noqa: S607  (wherever it is installed)
+            return subprocess.Popen(  # noqa: S603  (nothing of it comes from outside)
+                ["ip", *(["-force"] if goes_on else []), "-batch", "-"],  # noqa: S607  (wherever it is installed)
                 stdin=file,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -134,7 +147,12 @@ _LIMITS = "have a smaller lab, or raise the limits in /proc/sys/user"
 
 def batch(started: subprocess.Popen[str]) -> None:
     """Wait for commands of `ip`. Raises PlatformFailed."""
-    _, said = started.communicate(timeout=_IP_TIMEOUT_S)
+    try:
+        _, said = started.communicate(timeout=_IP_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        started.kill()
+        started.communicate()
+        raise PlatformFailed(f"ip is not done after {_IP_TIMEOUT_S} s: have a smaller lab") from error
     if started.returncode:
         raise PlatformFailed(f"ip: {' '.join(said.split())}: mend the topology, or end what else has these names")
 

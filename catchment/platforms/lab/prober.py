@@ -9,8 +9,10 @@ Sockets are opened within the namespace of their vantage point, and stay in it.
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,14 +23,16 @@ from typing import Any, NoReturn
 from catchment.campaign import Query
 from catchment.campaign.tables import check
 from catchment.errors import CatchmentError
-from catchment.platforms.lab.conversation import END, ORDER, line, message
+from catchment.platforms.lab.conversation import line, message
 from catchment.platforms.lab.namespaces import Namespaces
+from catchment.platforms.lab.orders import END, ORDER
 from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.streams import stream
 from catchment.platforms.local.vantages import Vantage
 from catchment.store import Measurement
 
 _ASKED = Path("request")  # what complaints call it
+_MOST_WAITING = 50_000  # results that a slow reader may leave, some 50 MB: then measuring waits too
 
 
 def main() -> None:
@@ -43,12 +47,14 @@ def main() -> None:
                         del working[process]
 
         signal.signal(signal.SIGCHLD, reap)
+        # A stream that is ended as soon as it is ordered hears of it once it listens.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         while True:
             what, descriptors, _, _ = socket.recv_fds(orders, len(ORDER), 3)
             if not what:
                 return
             if what == END:
-                for process in [each for each, is_stream in working.items() if is_stream]:
+                for process in [each for each, is_stream in list(working.items()) if is_stream]:
                     with suppress(ProcessLookupError):
                         os.kill(process, signal.SIGTERM)
                 continue
@@ -74,19 +80,32 @@ def _read(file: int) -> dict[str, Any]:
 def _serve(connection: int, asked: Mapping[str, Any]) -> NoReturn:
     """Measure what is asked for, tell what comes of it over the connection, and end."""
     with socket.socket(fileno=connection) as user:
+        # The supervisor's time limit made it one that never waits: that is a matter of the open file, not of a process.
+        user.settimeout(None)
+        told: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
+        teller = threading.Thread(target=_tell, args=(user, told))
+        teller.start()
         try:
             for result in results(asked):
-                user.sendall(line({"result": result}))
+                told.put(line({"result": result}))
             last: dict[str, Any] = {"done": True}
-        except BrokenPipeError:
-            os._exit(0)  # nobody wants to know any more
         except CatchmentError as error:
             last = {"error": str(error)}
         except Exception as error:  # noqa: BLE001  (whatever it is, the user is told instead of waiting for ever)
             last = {"error": f"measuring failed: {type(error).__name__}: {error}: look at the request"}
-        with suppress(OSError):
-            user.sendall(line(last))
+        told.put(line(last))
+        told.put(None)
+        teller.join()
     os._exit(0)
+
+
+def _tell(user: socket.socket, told: queue.Queue[bytes | None]) -> None:
+    """Send what is to be told, beside the measuring: who reads slowly delays no packet."""
+    try:
+        while (text := told.get()) is not None:
+            user.sendall(text)
+    except OSError:
+        os._exit(0)  # nobody wants to know any more
 
 
 def results(asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -129,6 +148,7 @@ def _on_request() -> list[int]:
         asked.append(number)
 
     signal.signal(signal.SIGTERM, note)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return asked
 
 

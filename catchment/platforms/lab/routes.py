@@ -18,6 +18,8 @@ Read = Callable[[str, str], str]
 
 # The line below a route, as BIRD writes it: by which gateway and interface it leads on.
 _GATEWAY = re.compile(r"^\s*via \S+ on (\S+)", re.MULTILINE)
+_AS_PATH = re.compile(r"BGP\.as_path:([ \d]*)$", re.MULTILINE)
+_PRIMARY = " * ("  # marks the route that a router takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +27,11 @@ class Truth:
     """What is true of a vantage point and an address of a service.
 
     `site` is where its packets arrive, a hijacker's if `hijacked`; None: nowhere. `servers` are the identities of those
-    who answer there; `failed`: they are dead, though the address is there. `as_path` begins with the vantage point's
-    network and ends with who announces, without what anybody prepended. `one_way_ms` is the delay of the cables to the
-    site, `rtt_ms` that of those back in addition, which may be others; None: no reply finds back.
+    who answer there; `failed`: they are dead, though the address is there. `as_path` are the networks that the packets
+    go through: it begins with the vantage point's and ends with who announces. `announced_path` is what the vantage
+    point's network was told, after itself: with what anybody prepended, and also where packets do not arrive.
+    `one_way_ms` is the delay of the cables to the site, `rtt_ms` that of those back in addition, which may be others;
+    None: no reply finds back.
     """
 
     vantage: int
@@ -38,6 +42,7 @@ class Truth:
     hijacked: bool = False
     failed: bool = False
     as_path: tuple[int, ...] = ()
+    announced_path: tuple[int, ...] = ()
     one_way_ms: float | None = None
     rtt_ms: float | None = None
 
@@ -58,12 +63,20 @@ def truth(read: Read, topology: Topology, blueprint: Blueprint, epochs: Mapping[
 
 
 def next_wire(reply: str) -> str | None:
-    """Return the interface through which a router sends, from its reply to `show route for ADDRESS primary`.
+    """Return the interface through which a router sends, from its reply to `show route for ADDRESS primary all`.
 
     None where it has no route, or one that leads nowhere. The reply may have the codes of BIRD's socket in it.
     """
     found = _GATEWAY.search(reply)
     return None if found is None else found[1]
+
+
+def path_of(reply: str, asn: int) -> tuple[int, ...]:
+    """Return the AS path of a network's route, itself first, from the same reply; empty where it has no route."""
+    found = _AS_PATH.search(reply)
+    if found is not None:
+        return (asn, *map(int, found[1].split()))
+    return (asn,) if _PRIMARY in reply else ()  # its own
 
 
 def router_names(topology: Topology, blueprint: Blueprint, epochs: Mapping[str, Epoch]) -> dict[str, str]:
@@ -105,7 +118,7 @@ class _Walker:
             for wire in blueprint.wires
             for address in (*wire.near_addresses, *wire.far_addresses)
         }
-        self._known: dict[tuple[str, str], Wire | None] = {}
+        self._replies: dict[tuple[str, str], str] = {}
 
     def own_address(self, node: str, af: AddressFamily) -> str:
         """Return the address from which a namespace sends."""
@@ -126,28 +139,30 @@ class _Walker:
             delay_ms += wire.delay_ms
         return _Way(nodes=tuple(nodes), one_way_ms=delay_ms)
 
+    def route(self, node: str, address: str) -> str:
+        """Return what a router says of its route to an address; it is asked once."""
+        if (node, address) not in self._replies:
+            self._replies[node, address] = self._read(node, f"show route for {address} primary all")
+        return self._replies[node, address]
+
     def _out(self, node: str, address: str) -> Wire | None:
         """Return the cable through which a namespace sends a packet to an address; None where it drops it."""
-        if (node, address) not in self._known:
-            self._known[node, address] = self._find_out(node, address)
-        return self._known[node, address]
-
-    def _find_out(self, node: str, address: str) -> Wire | None:
         # The kernel's own routes: the default of who speaks no BGP, or to a single address, which beats all of BGP's.
         for route in self._nodes[node].routes:
             if ip_address(address) in ip_network(route.prefix):
                 return self._ends[route.via[0]]
         if self._nodes[node].bird is None:
             return None
-        wire = next_wire(self._read(node, f"show route for {address} primary"))
+        wire = next_wire(self.route(node, address))
         return None if wire is None else self._wires.get(wire)
 
 
 def _row(walker: _Walker, topology: Topology, vantage: VantagePoint, epoch: Epoch, address: str) -> Truth:
     asker, service = vantage_name(vantage.id), epoch.service
+    told = path_of(walker.route(network_name(vantage.asn), address), vantage.asn)
     way = walker.walk(asker, address)
     if way is None:
-        return Truth(vantage=vantage.id, service=service.name, address=address, site=None)
+        return Truth(vantage=vantage.id, service=service.name, address=address, site=None, announced_path=told)
     back = walker.walk(way.nodes[-1], walker.own_address(asker, family_of(address)))
     asns = {network_name(network.asn): network.asn for network in topology.networks}
     sites = {network_name(hijack.asn): hijack.site for hijack in epoch.hijacks}
@@ -164,6 +179,7 @@ def _row(walker: _Walker, topology: Topology, vantage: VantagePoint, epoch: Epoc
         hijacked=epoch.is_hijacked(reached.code),
         failed=reached.code in epoch.failed,
         as_path=tuple(asns[node] for node in way.nodes if node in asns),
+        announced_path=told,
         one_way_ms=way.one_way_ms,
         rtt_ms=None if back is None else way.one_way_ms + back.one_way_ms,
     )

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -16,10 +17,18 @@ from catchment.errors import PlatformFailed
 from catchment.platforms.lab import bird_control, namespaces
 from catchment.platforms.lab.blueprint import Blueprint, Node
 from catchment.platforms.lab.conversation import line
-from catchment.platforms.lab.daemons import Daemon, Program, start_bird, start_nsd, wait_ready
+from catchment.platforms.lab.daemons import (
+    Daemon,
+    Program,
+    check_birds,
+    check_servers,
+    start_bird,
+    start_nsd,
+    wait_ready,
+)
+from catchment.platforms.lab.differences import check_same, differences
 
 _TOLD_TIMEOUT_S = 10.0
-_MOST_NAMED = 3
 _MOST_OFFERED = 8
 
 
@@ -42,6 +51,9 @@ class RunningLab:
         self._wire_numbers = {wire.name: at for at, wire in enumerate(blueprint.wires)}
         self._conditions = {wire.name: Condition(delay_ms=wire.delay_ms) for wire in blueprint.wires}
         self._daemons: dict[tuple[str, Program], Daemon] = {}
+        self._told: set[str] = set()  # the dead whose death somebody was told
+        self._untold: set[str] = set()  # those that died, and were let go of before anybody was told
+        self._tried: list[Blueprint] = []  # begun since `blueprint`, and not completed
         self._forwarder, self._cables = _start_forwarder()
         self._namespaces.build(blueprint)
         for name in self._conditions:
@@ -69,11 +81,22 @@ class RunningLab:
 
     def status(self) -> dict[str, Any]:
         """Return what is there: the nodes and their roles, the wires as they are, and the programs that `died`."""
+        nodes = {name: node.role.value for name, node in self.blueprint.nodes.items()}
+        return {"nodes": nodes, "wires": self.wires(), "died": self.died()}
+
+    def wires(self) -> dict[str, dict[str, Any]]:
+        """Return the wires: the nodes at their ends, and what they are like."""
         return {
-            "nodes": {name: node.role.value for name, node in self.blueprint.nodes.items()},
-            "wires": {name: asdict(condition) for name, condition in self._conditions.items()},
-            "died": sorted(daemon.name for daemon in self._daemons.values() if daemon.process.poll() is not None),
+            wire.name: {"near": wire.near, "far": wire.far, **asdict(self._conditions[wire.name])}
+            for wire in self.blueprint.wires
         }
+
+    def died(self) -> list[str]:
+        """Return the programs that ended by themselves: the dead, and, once, those that were started anew since."""
+        dead = {daemon.name for daemon in self._daemons.values() if daemon.process.poll() is not None}
+        found = dead | self._untold
+        self._told, self._untold = dead, set()
+        return sorted(found)
 
     def bird(self, node: str, command: str) -> str:
         """Return what a node's BIRD says to a command. Raises PlatformFailed."""
@@ -106,17 +129,17 @@ class RunningLab:
 
         Before that, new configurations are looked through, and servers are started at addresses that nobody can reach
         yet. Then come addresses, wires and servers, then the routes, and then what is taken away. Raises
-        PlatformFailed, where a configuration is wrong or a node or wire is new: then nothing has changed.
+        PlatformFailed: where a configuration is wrong or a node or wire is new nothing has changed, and where a step
+        fails some has; then the next blueprint, the old one or another, is brought about from whatever is there.
         """
-        _check_same(self.blueprint, new)
-        pairs = [(self.blueprint.nodes[name], node) for name, node in new.nodes.items()]
+        check_same(self.blueprint, new)
         self._check_configs(new.nodes)
-        self._start_servers(node for was, node in pairs if set(node.addresses) - set(was.addresses))
+        there = (self.blueprint, *self._tried)
+        gain, lose = differences(there, new)
+        self._start_servers(new.nodes[name] for name in gain if gain[name].addresses)
         began = time.time()
-        for was, node in pairs:
-            addresses = [address for address in node.addresses if address not in was.addresses]
-            routes = [route for route in node.routes if route not in was.routes]
-            self._namespaces.change(node.name, namespaces.added(addresses, routes))
+        self._tried.append(new)
+        self._namespaces.change({name: namespaces.added(node.addresses, node.routes) for name, node in gain.items()})
         for wire in new.wires:
             if wire.delay_ms != self._conditions[wire.name].delay_ms:
                 self.change_wire(wire.name, delay_ms=wire.delay_ms)
@@ -125,34 +148,39 @@ class RunningLab:
         for node in new.nodes.values():
             if node.nsd is None:
                 self._stop(node.name, Program.NSD)
-        for was, node in pairs:
-            addresses = [address for address in was.addresses if address not in node.addresses]
-            kept = {route.prefix for route in node.routes}
-            routes = [route for route in was.routes if route.prefix not in kept]
-            self._namespaces.change(node.name, namespaces.removed(addresses, routes))
-        self.blueprint = new
+        self._namespaces.change(
+            {name: namespaces.removed(node.addresses, node.routes) for name, node in lose.items()},
+            may_fail=len(there) > 1,  # what was tried in vain may not be there
+        )
+        self.blueprint, self._tried = new, []
         return began
 
     def _check_configs(self, nodes: Mapping[str, Node]) -> None:
-        """Have every BIRD that gets a new configuration look through it."""
+        """Have every new configuration looked through: by the BIRD that is to have it, or before a program starts."""
         for daemon, config in self._to_configure(nodes):
             daemon.new_config.write_text(config, encoding="utf-8")
-            try:
+            with _named(daemon):
                 bird_control.check(daemon.control, daemon.new_config)
-            except PlatformFailed as error:
-                raise PlatformFailed(f"{daemon.name}: {error}") from error
+        check_birds(dict(self._to_start(nodes)))
+        check_servers({node.name: node.nsd for node in self._to_serve(nodes.values()) if node.nsd is not None})
 
     def _route(self, nodes: Mapping[str, Node]) -> None:
         """Bring every BIRD to what it is to do."""
         for daemon, config in self._to_configure(nodes):
             os.replace(daemon.new_config, daemon.config)
-            bird_control.configure(daemon.control)
+            self._daemons[daemon.node, Program.BIRD] = replace(daemon, given="")  # whatever it makes of it
+            with _named(daemon):
+                bird_control.configure(daemon.control)
             self._daemons[daemon.node, Program.BIRD] = replace(daemon, given=config)
-        wanted = {name: node.bird for name, node in nodes.items() if node.bird is not None}
-        missing = [name for name in wanted if not self._is_alive(name, Program.BIRD)]
-        wait_ready([self._run(start_bird(self._namespaces, name, wanted[name])) for name in missing])
-        for name in nodes.keys() - wanted.keys():
-            self._stop(name, Program.BIRD)
+        wait_ready([self._run(start_bird(self._namespaces, name, config)) for name, config in self._to_start(nodes)])
+        for name, node in nodes.items():
+            if node.bird is None:
+                self._stop(name, Program.BIRD)
+
+    def _to_start(self, nodes: Mapping[str, Node]) -> list[tuple[str, str]]:
+        """Return the nodes at which a BIRD is to run and none does, each with its configuration."""
+        wanted = [(name, node.bird) for name, node in nodes.items() if not self._is_alive(name, Program.BIRD)]
+        return [(name, config) for name, config in wanted if config is not None]
 
     def _to_configure(self, nodes: Mapping[str, Node]) -> list[tuple[Daemon, str]]:
         """Return the BIRDs that run and are to have another configuration, each with that."""
@@ -160,15 +188,21 @@ class RunningLab:
         pairs = [(daemon, nodes[daemon.node].bird) for daemon in alive]
         return [(daemon, config) for daemon, config in pairs if config is not None and config != daemon.given]
 
+    def _to_serve(self, nodes: Iterable[Node]) -> list[Node]:
+        """Return the nodes at which an NSD is to run, and none does, or one that has other files."""
+        return [
+            node
+            for node in nodes
+            if node.nsd is not None
+            and not (self._is_alive(node.name, Program.NSD) and self._daemons[node.name, Program.NSD].given == node.nsd)
+        ]
+
     def _start_servers(self, nodes: Iterable[Node]) -> None:
-        """Start the NSDs that are to run at some nodes, and do not, or have other files."""
+        """Start the NSDs that are to run at some nodes."""
         started = []
-        for node in nodes:
-            is_alive = self._is_alive(node.name, Program.NSD)
-            if node.nsd is None or (is_alive and self._daemons[node.name, Program.NSD].given == node.nsd):
-                continue
+        for node in self._to_serve(nodes):
             self._stop(node.name, Program.NSD)
-            started.append(self._run(start_nsd(self._namespaces, node.name, node.nsd)))
+            started.append(self._run(start_nsd(self._namespaces, node.name, node.nsd or {})))
         try:
             wait_ready(started)
         except PlatformFailed:
@@ -177,13 +211,22 @@ class RunningLab:
             raise
 
     def _run(self, daemon: Daemon) -> Daemon:
+        self._forget(daemon.node, daemon.program)
         self._daemons[daemon.node, daemon.program] = daemon
         return daemon
 
     def _stop(self, node: str, program: Program) -> None:
-        daemon = self._daemons.pop((node, program), None)
+        daemon = self._forget(node, program)
         if daemon is not None:
             daemon.stop()
+
+    def _forget(self, node: str, program: Program) -> Daemon | None:
+        """Know a program no more; if it died by itself, and nobody was told, that is kept."""
+        daemon = self._daemons.pop((node, program), None)
+        if daemon is not None and daemon.process.poll() is not None:
+            self._untold |= {daemon.name} - self._told
+            self._told.discard(daemon.name)
+        return daemon
 
     def _is_alive(self, node: str, program: Program) -> bool:
         return (node, program) in self._daemons and self._daemons[node, program].process.poll() is None
@@ -215,20 +258,24 @@ def _asked(daemon: Daemon, command: str) -> str:
     try:
         return bird_control.ask(daemon.control, command)
     except OSError as error:
-        raise PlatformFailed(
-            f"{daemon.name} does not answer: apply the blueprint again, that starts it anew"
-        ) from error
+        raise _silent(daemon) from error
+
+
+@contextmanager
+def _named(daemon: Daemon) -> Iterator[None]:
+    """Have what a BIRD complains of say whose complaint it is."""
+    try:
+        yield
+    except PlatformFailed as error:
+        raise PlatformFailed(f"{daemon.name}: {error}") from error
+    except OSError as error:
+        raise _silent(daemon) from error
+
+
+def _silent(daemon: Daemon) -> PlatformFailed:
+    return PlatformFailed(f"{daemon.name} does not answer: apply the blueprint again, that starts it anew")
 
 
 def _some(names: Collection[str]) -> str:
     first = ", ".join(islice(names, _MOST_OFFERED))
     return first if len(names) <= _MOST_OFFERED else f"{first} …"
-
-
-def _check_same(old: Blueprint, new: Blueprint) -> None:
-    """Raise PlatformFailed where a blueprint has other nodes or wires: those would have to be built."""
-    was, wires = (tuple(replace(wire, delay_ms=0.0) for wire in each.wires) for each in (old, new))
-    if old.nodes.keys() != new.nodes.keys() or was != wires:
-        differing = sorted(old.nodes.keys() ^ new.nodes.keys())
-        what = f"nodes ({', '.join(differing[:_MOST_NAMED])})" if differing else "wires"
-        raise PlatformFailed(f"a lab that runs cannot get or lose {what}: end it, and start it with them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
@@ -31,13 +32,14 @@ _SETTINGS = {
 """What may keep an ordinary user from having namespaces: the value that does, and one that does not."""
 
 
-def start(
-    blueprint: Blueprint, name: str, *, for_s: float | None, idle_s: float, detach: bool
-) -> tuple[Path, int, socket.socket]:
-    """Start a lab; return its folder, also as it is open, and the connection with which it ends unless it is detached.
+def start(blueprint: Blueprint, name: str, *, for_s: float | None, idle_s: float) -> tuple[Path, int, socket.socket]:
+    """Start a lab; return its folder, also as it is open, and the connection with which it ends, unless let go of.
 
     Raises PlatformFailed: what is missing, or does not start, and what to do.
     """
+    for limit in (for_s, idle_s):
+        if limit is not None and not 0 < limit < math.inf:
+            raise PlatformFailed(f"a lab cannot end after {limit:g} s: give a number of seconds, 3e7 is a year")
     path = search_path()
     lacking = missing(blueprint, path)
     if lacking is not None:
@@ -47,7 +49,7 @@ def start(
     held = folders.look_at(folder)
     ours, theirs = socket.socketpair()
     ours.settimeout(_START_TIMEOUT_S)
-    limits = {"for_s": for_s, "idle_s": idle_s, "detach": detach}
+    limits = {"for_s": for_s, "idle_s": idle_s}
     try:
         try:
             with closing(socket.socket(socket.AF_UNIX)) as listener, theirs:
@@ -62,6 +64,11 @@ def start(
         os.close(held)
         raise
     return folder, held, ours
+
+
+def let_go(starting: socket.socket) -> None:
+    """Have a lab go on without who started it. Raises OSError where it runs no more."""
+    starting.sendall(line({"let_go": True}))
 
 
 def _spawn(folder: Path, descriptors: tuple[int, int, int], path: str) -> None:

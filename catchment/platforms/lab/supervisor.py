@@ -1,10 +1,11 @@
 """The first process of a lab: it owns everything there, answers on a socket, and takes all with it when it ends.
 
-It ends when it is told to, after its time, when nobody has asked for anything for long, and, unless it was detached,
-with who started it. The kernel ends all other processes of the lab then, and with them go the namespaces.
+It ends when it is told to, after its time, and with who started it; once that one has let go of it, when nobody has
+used it for long. The kernel ends all other processes of the lab then, and with them go the namespaces.
 
 Each connection brings one request, a line of JSON with what to `do`, and gets one line: what came of it (`ok`), or an
-`error`. What is measured comes as lines with a `result` each; the last one says that it is `done`.
+`error`. What is measured comes as lines with a `result` each; the last one says that it is `done`. A connection that is
+to `hold` the lab counts as use until it is closed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -26,22 +25,21 @@ from typing import Any
 from catchment.errors import CatchmentError, PlatformFailed
 from catchment.platforms.lab import folders
 from catchment.platforms.lab.conversation import (
-    END,
     MOST_BYTES,
-    ORDER,
     as_blueprint,
     as_delay_ms,
     as_loss,
     line,
     lines,
     message,
+    peer,
 )
 from catchment.platforms.lab.namespaces import hide_run
+from catchment.platforms.lab.orders import Orders
 from catchment.platforms.lab.running import RunningLab
 
-_PROBER = "catchment.platforms.lab.prober"
 _SEND_TIMEOUT_S = 5.0
-_CREDENTIALS = struct.Struct("iII")
+_LONGEST_NAP_S = 3600.0  # the kernel waits for 2^31 ms at most
 
 
 @dataclass(slots=True)
@@ -56,20 +54,26 @@ class Supervisor:
     """Answers requests about a lab, until something ends it."""
 
     def __init__(
-        self, lab: RunningLab, listener: socket.socket, owner: socket.socket, *, ends_with_owner: bool, **limits: Any
+        self,
+        lab: RunningLab,
+        listener: socket.socket,
+        owner: socket.socket,
+        *,
+        for_s: float | None,
+        idle_s: float,
     ) -> None:
         self._lab = lab
         self._listener = listener
         self._owner = owner
-        self._ends_with_owner = ends_with_owner
+        self._ends_with_owner = True
         self._started = time.monotonic()
-        self._for_s: float | None = limits["for_s"]
-        self._idle_s: float = limits["idle_s"]
+        self._for_s = for_s
+        self._idle_s = idle_s
         self._quiet_since = self._started
-        self._open = 0  # connections, rounds and streams
+        self._open = 0  # connections, rounds, streams, and who holds the lab
         self._ended: str | None = None
         self._selector = selectors.DefaultSelector()
-        self._prober: tuple[subprocess.Popen[bytes], socket.socket] = _start_prober()
+        self._orders = Orders()
 
     def run(self) -> str:
         """Answer until the lab is to end; return why."""
@@ -82,8 +86,7 @@ class Supervisor:
             signal.signal(number, self._note_signal)
         self._watch(self._listener, self._accept)
         self._watch(signals, lambda: self._reap(signals))
-        if self._ends_with_owner:
-            self._watch(self._owner, lambda: self._end("who started it went away"))
+        self._watch(self._owner, self._hear_owner)
         while self._ended is None:
             for key, _ in self._selector.select(self._patience_s()):
                 key.data()
@@ -96,6 +99,18 @@ class Supervisor:
     def _end(self, why: str) -> None:
         self._ended = self._ended or why
 
+    def _hear_owner(self) -> None:
+        """End with who started the lab, unless that one lets go of it: then it is as if it was used just now."""
+        try:
+            is_let_go = bool(self._owner.recv(4096))
+        except OSError:
+            is_let_go = False
+        self._selector.unregister(self._owner)
+        self._ends_with_owner = False
+        self._quiet_since = time.monotonic()
+        if not is_let_go:
+            self._end("who started it went away")
+
     def _note_signal(self, number: int, _: object) -> None:
         self._end(f"it got {signal.Signals(number).name}")
 
@@ -103,7 +118,7 @@ class Supervisor:
         """Take note of children that ended; the first process of a namespace gets all its orphans."""
         with suppress(BlockingIOError):
             signals.recv(4096)
-        self._prober[0].poll()
+        self._orders.take_note()
         self._lab.take_note()
         broken = self._lab.broken()
         if broken is not None:
@@ -112,10 +127,10 @@ class Supervisor:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
 
-    def _patience_s(self) -> float | None:
-        """Return how long nothing need happen before the lab ends by itself."""
-        ends = [end for end, _ in self._limits()]
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+    def _patience_s(self) -> float:
+        """Return how long nothing need happen before the lab ends by itself, or before this is asked again."""
+        ends = [end - time.monotonic() for end, _ in self._limits()]
+        return max(0.0, min([_LONGEST_NAP_S, *ends]))
 
     def _look_at_the_time(self) -> None:
         for end, why in self._limits():
@@ -142,9 +157,7 @@ class Supervisor:
             connection, _ = self._listener.accept()
         except OSError:  # whoever wanted it has gone again
             return
-        _, user, _ = _CREDENTIALS.unpack(
-            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
+        _, user = peer(connection)
         if user != os.getuid():
             connection.close()
             return
@@ -186,45 +199,42 @@ class Supervisor:
             case "status":
                 left_s = None if self._for_s is None else self._started + self._for_s - time.monotonic()
                 answer = {"up_s": time.monotonic() - self._started, "left_s": left_s, **self._lab.status()}
+            case "died" | "wires" | "sessions" as what:
+                answer = getattr(self._lab, what)()
             case "bird":
                 answer = self._lab.bird(asked["node"], asked["command"])
-            case "sessions":
-                answer = self._lab.sessions()
             case "apply":
                 answer = self._lab.apply(as_blueprint(asked["blueprint"]))
             case "wire":
                 self._lab.change_wire(asked["name"], **_condition(asked))
             case "measure" | "stream":
-                self._measure(asked, request, connection)
-                return None
+                for node in asked["vantages"].values():
+                    self._lab.require(node)
+                self._use(self._orders.measure(request, connection))
+                return None  # the prober says it
             case "end-streams":
-                self._prober[1].send(END)
+                self._orders.end_streams()
+            case "hold":
+                self._use(os.dup(connection.fileno()))
             case "down":
                 self._end("it was told to")
             case unknown:
                 raise PlatformFailed(f"a lab cannot do {unknown!r}: use the version of catchment that started it")
         return {"ok": answer}
 
-    def _measure(self, asked: dict[str, Any], request: bytes, connection: socket.socket) -> None:
-        """Have the prober measure, and answer over the connection itself."""
-        for node in asked["vantages"].values():
-            self._lab.require(node)
-        if self._prober[0].poll() is not None:
-            self._prober = _start_prober()
-        held, theirs = os.pipe()
-        with open(os.memfd_create("request"), "wb") as file:
-            file.write(request)
-            file.flush()
-            socket.send_fds(self._prober[1], [ORDER], [connection.fileno(), file.fileno(), theirs])
-        os.close(theirs)
+    def _use(self, held: int) -> None:
+        """Count the lab as used until the other end of a descriptor, which is ours from now on, is closed."""
         self._opened()
 
-        def over() -> None:
+        def look() -> None:
+            with suppress(OSError):
+                if os.read(held, 4096):
+                    return  # nobody need say anything
             self._selector.unregister(held)
             os.close(held)
             self._closed()
 
-        self._watch(held, over)
+        self._watch(held, look)
 
 
 def _condition(asked: dict[str, Any]) -> dict[str, Any]:
@@ -239,13 +249,6 @@ def _condition(asked: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _start_prober() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(_SEND_TIMEOUT_S)
-    with theirs:
-        return subprocess.Popen([sys.executable, "-P", "-m", _PROBER], stdin=theirs.fileno()), ours  # noqa: S603
-
-
 def main() -> None:
     """Be the first process of a lab. Arguments: descriptors of its folder, its socket, and who starts it."""
     held, listener, owner = map(int, sys.argv[1:])
@@ -257,14 +260,7 @@ def main() -> None:
             lab = RunningLab(as_blueprint(order["blueprint"]))
             control = socket.socket(fileno=listener)
             control.listen()
-            supervisor = Supervisor(
-                lab,
-                control,
-                starter,
-                ends_with_owner=not order["detach"],
-                for_s=order["for_s"],
-                idle_s=order["idle_s"],
-            )
+            supervisor = Supervisor(lab, control, starter, for_s=order["for_s"], idle_s=order["idle_s"])
             starter.sendall(line({"ready": True}))
             why = supervisor.run()
             last = {"ended": why}

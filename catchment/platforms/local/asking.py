@@ -21,7 +21,10 @@ _NS_PER_S = 1e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """A query, whose replies are waited for `timeout_s`; `port` is that of DNS servers, `clock` the wall's, in s."""
+    """A query, whose replies are waited for `timeout_s`; `port` is that of DNS servers, `clock` the wall's, in s.
+
+    DNS over UDP leaves from `source_port`, or from one that nobody has (None).
+    """
 
     vantage: Vantage
     measurement: Measurement
@@ -29,6 +32,7 @@ class Asking:
     timeout_s: float
     clock: Callable[[], float] = time.time
     port: int = DNS_PORT
+    source_port: int | None = None
 
     @property
     def target(self) -> str:

@@ -48,6 +48,7 @@ Start = tuple[float, Callable[[], Exchange]]
 """When an exchange begins (monotonic, s), and how."""
 
 _WATCHED_EVERY_S = 0.05  # how often it is asked whether it is over
+_LONGEST_WAIT_S = 3600.0  # the kernel counts milliseconds, in 32 bits
 _CATCH_UP_S = 0.01  # turns that were missed while nobody looked are made up for so far, and no further
 
 
@@ -130,7 +131,7 @@ class _Loop:
                 times.append(upcoming[0])
         if upcoming is None and not self._under_way:
             times.append(now)
-        return max(0.0, min(times) - now) if times else None
+        return min(max(0.0, min(times) - now), _LONGEST_WAIT_S) if times else None
 
     def _begin(self, exchange: Exchange) -> None:
         one = _UnderWay(exchange)

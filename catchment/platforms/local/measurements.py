@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from catchment.campaign import Query
 from catchment.model import Kind, Target
 from catchment.store import Measurement
 
-_PER_START = 1000  # measurements that may begin in the same millisecond
+_FIRST_ID = 1 << 52  # far above those of RIPE Atlas; with what is added, still a whole number to JavaScript
+_DIGITS = 6  # bytes of a digest
 
 
 def own_measurements(
@@ -21,21 +23,24 @@ def own_measurements(
 ) -> tuple[list[Measurement], dict[int, Query]]:
     """Return a measurement for each target and query, and the query of each measurement by its id.
 
-    `start` and `stop` are seconds since 1970. Ids tell the start in milliseconds, so that hosts whose runs are merged
-    hardly ever have the same; they are whole numbers to JavaScript, and far above those of RIPE Atlas.
+    `start` and `stop` are seconds since 1970. Ids are digests of who asks what of whom from when on: the same whenever
+    they are made, and others for other hosts and runs, also where these begin at the same time.
     """
-    first = int(start * 1000) * _PER_START
     measurements, query_of = [], {}
     for number, (target, query) in enumerate((target, query) for target in targets for query in queries):
         is_dns = query.kind is Kind.DNS
+        name = query.name if is_dns else None
+        nsid = query.nsid and is_dns
+        told = (*vantage_names, float(start), number, target.address, query.kind, name, nsid)
+        identifier = _identifier(*told, query.protocol, query.packets)
         measurements.append(
             Measurement(
-                id=first + number,
+                id=identifier,
                 kind=query.kind,
                 target=target.address,
                 af=target.af,
-                query=query.name if is_dns else None,
-                nsid=query.nsid and is_dns,
+                query=name,
+                nsid=nsid,
                 probes=None,
                 vantage_points=tuple(vantage_names),
                 start=start,
@@ -44,5 +49,10 @@ def own_measurements(
                 reused=False,
             )
         )
-        query_of[first + number] = query
+        query_of[identifier] = query
     return measurements, query_of
+
+
+def _identifier(*told: object) -> int:
+    digest = hashlib.sha256("\n".join(map(str, told)).encode()).digest()
+    return _FIRST_ID | int.from_bytes(digest[:_DIGITS])

@@ -16,6 +16,7 @@ _PAYLOAD = 1232  # bytes that EDNS offers: the reply fits in a frame everywhere
 _CHAOS = 3
 _HEADER = 12
 _IS_REPLY = 0x80
+_IS_TRUNCATED = 0x02
 _PRINTED_ANSWERS = 2  # as many as a probe of RIPE Atlas prints
 _PRINTABLE = range(0x20, 0x7F)
 
@@ -44,6 +45,11 @@ def answers_query(message: bytes, query: bytes) -> bool:
         return True
     question = query[_HEADER : _question_end(query)]
     return message[4:6] == b"\0\1" and message[_HEADER:].lower().startswith(question.lower())
+
+
+def is_truncated(message: bytes) -> bool:
+    """Tell whether a DNS message was cut short: over TCP there is more."""
+    return bool(message[2] & _IS_TRUNCATED)
 
 
 def _question_end(query: bytes) -> int:

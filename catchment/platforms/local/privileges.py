@@ -5,24 +5,48 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from catchment.campaign import Protocol, Query
+from catchment.model import Kind
 
 _PING_GROUPS = Path("/proc/sys/net/ipv4/ping_group_range")
 _MOST_GROUPS = 1 << 31
+_PINGS, _OVER_ICMP, _OVER_TCP = "pings", "ICMP traceroutes", "TCP traceroutes"
+_WAYS = {  # sockets of which one is enough
+    _PINGS: (socket.SOCK_DGRAM, socket.SOCK_RAW),
+    _OVER_ICMP: (socket.SOCK_DGRAM, socket.SOCK_RAW),
+    _OVER_TCP: (socket.SOCK_RAW,),
+}
 
 
-def missing_privileges() -> str | None:
-    """Return in one line what pings and traceroutes lack here and how to grant just that; None where nothing lacks.
+def missing_privileges(queries: Sequence[Query]) -> str | None:
+    """Return in one line what queries lack here and how to grant just that; None where nothing lacks.
 
-    DNS queries, and traceroutes over UDP, need no privilege.
+    DNS queries, and traceroutes over UDP, need no privilege; those over TCP need more than pings.
     """
-    if any(_can_open(kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW)):
+    asked = set(map(_named, queries))
+    lacking = [what for what, ways in _WAYS.items() if what in asked and not any(map(_can_open, ways))]
+    if not lacking:
         return None
+    without = " and ".join(f"no {what}" for what in lacking)
+    grant = f"by `setcap cap_net_raw+ep {os.path.realpath(sys.executable)}`"
+    if _OVER_TCP in lacking:
+        return f"{without}: the interpreter has no cap_net_raw: have it granted, {grant}"
     return (
-        f"no pings and no ICMP traceroutes: group {os.getegid()} is not in net.ipv4.ping_group_range, and the "
-        f"interpreter has no cap_net_raw: have one granted, by `sysctl -w net.ipv4.ping_group_range='{_wider()}'` "
-        f"or by `setcap cap_net_raw+ep {os.path.realpath(sys.executable)}`"
+        f"{without}: group {os.getegid()} is not in net.ipv4.ping_group_range, and the interpreter has no cap_net_raw: "
+        f"have one granted, by `sysctl -w net.ipv4.ping_group_range='{_wider()}'` or {grant}"
     )
+
+
+def _named(query: Query) -> str | None:
+    """Return what a query is called that may need a privilege."""
+    if query.kind is Kind.PING:
+        return _PINGS
+    if query.kind is not Kind.TRACEROUTE or query.protocol is Protocol.UDP:
+        return None
+    return _OVER_TCP if query.protocol is Protocol.TCP else _OVER_ICMP
 
 
 def _can_open(kind: int) -> bool:

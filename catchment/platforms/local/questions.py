@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import time
+from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from catchment.campaign import Protocol
+from catchment.campaign.own_checks import PACKETS_OF_TCP
 from catchment.platforms.local import packets, results
 from catchment.platforms.local.asking import Asking
 from catchment.platforms.local.icmp import is_final, told
 from catchment.platforms.local.loop import Came, Exchange, Result, Wait
 from catchment.platforms.local.sockets import IcmpError, Moment, Packet, StampedSocket, now
 
-_PACKETS_OF_TCP = 5  # those of ours from the handshake to the end
 _LENGTH = 2  # bytes before a message over TCP (RFC 1035, 4.2.2)
 
 
 def ask(asking: Asking) -> Exchange:
-    """Send a DNS query when its turn comes, and return the result."""
+    """Send a DNS query when its turn comes, and return the result.
+
+    Where the reply over UDP was cut short, as servers do that limit their rate, it is asked for again over TCP, as long
+    as there is time; the result is that of TCP then.
+    """
     message = packets.identity_query(asking.query.name, nsid=asking.query.nsid)
     message = packets.with_id(message, secrets.randbits(16))
-    over_tcp = _protocol(asking) is Protocol.TCP
-    yield Wait(turns=_PACKETS_OF_TCP if over_tcp else 1)
+    result, until = None, math.inf
+    while result is None:
+        came = yield Wait(until=until, turns=PACKETS_OF_TCP if _is_over_tcp(asking) else 1)
+        if came is Came.TIME:
+            return _late(asking)
+        until = min(until, time.monotonic() + asking.timeout_s)
+        result = yield from _ask(asking, message, until)
+        asking = replace(asking, query=replace(asking.query, protocol=Protocol.TCP))
+    return result
+
+
+def _ask(asking: Asking, query: bytes, until: float) -> Generator[Wait, Came, Result | None]:
+    """Return the result; None where the reply was cut short."""
+    over_tcp = _is_over_tcp(asking)
     try:
-        kind = socket.SOCK_STREAM if over_tcp else socket.SOCK_DGRAM
-        line = asking.open(kind)
+        line = asking.open(socket.SOCK_STREAM if over_tcp else socket.SOCK_DGRAM)
     except OSError as error:
         return _failure(asking, "socket", f"socket failed: {error.strerror}")
     with line:
-        return (yield from (_over_tcp if over_tcp else _over_udp)(asking, line, message))
+        return (yield from (_over_tcp if over_tcp else _over_udp)(asking, line, query, until))
 
 
-def _over_udp(asking: Asking, line: StampedSocket, query: bytes) -> Exchange:
+def _over_udp(asking: Asking, line: StampedSocket, query: bytes, until: float) -> Generator[Wait, Came, Result | None]:
     try:
+        if asking.source_port is not None:
+            line.socket.bind(("", asking.source_port))
         line.connect(asking.target, asking.port)
         number = line.send(query)
     except OSError as error:
         return _failure(asking, "senderror", f"sendto failed: {error.strerror}")
-    until = time.monotonic() + asking.timeout_s
     came = Came.PACKET
     while came is not Came.TIME:
         for arrival in line.receive():
@@ -48,14 +67,16 @@ def _over_udp(asking: Asking, line: StampedSocket, query: bytes) -> Exchange:
                 if is_final(asking.af, arrival):
                     return _failure(asking, "err", told(arrival), sent, line)
             elif packets.answers_query(arrival.data, query):
+                if packets.is_truncated(arrival.data):
+                    return None
                 reply = results.DnsReply(message=arrival.data, rtt_ms=sent.ms_until(arrival.at))
                 return _answer(asking, reply, sent, line)
         came = yield Wait(line, until)
-    return _failure(asking, "timeout", round(asking.timeout_s * 1000), line.sent_at(number), line)
+    return _late(asking, line.sent_at(number), line)
 
 
-def _over_tcp(asking: Asking, line: StampedSocket, query: bytes) -> Exchange:
-    until, began = time.monotonic() + asking.timeout_s, now()
+def _over_tcp(asking: Asking, line: StampedSocket, query: bytes, until: float) -> Exchange:
+    began = now()
     try:
         line.connect(asking.target, asking.port)
     except OSError as error:
@@ -68,37 +89,48 @@ def _over_tcp(asking: Asking, line: StampedSocket, query: bytes) -> Exchange:
             number = line.send(len(query).to_bytes(_LENGTH) + query)
     except OSError as error:
         return _failure(asking, "TUCONNECT", f"connect failed: {error.strerror}", began, line)
-    got = b""
+    got = bytearray()
     while came is not Came.TIME:
         try:
-            for arrival in line.receive():
-                if not isinstance(arrival, Packet):
-                    continue  # TCP sees to ICMP errors itself
-                if not arrival.data:
-                    raise ConnectionError(0, "connection closed")
-                messages, got = _messages_in(got + arrival.data)
-                for message in messages:
-                    if packets.answers_query(message, query):
-                        took_ms, whole_ms = line.sent_at(number).ms_until(arrival.at), began.ms_until(arrival.at)
-                        reply = results.DnsReply(message=message, rtt_ms=took_ms, whole_ms=whole_ms)
-                        return _answer(asking, reply, began, line)
+            arrival = _read_some(line, got)
         except OSError as error:
             return _failure(asking, "TCPREAD", f"read failed: {error.strerror}", began, line)
+        message = _first_message(got)
+        if arrival is not None and message is not None:
+            # Nobody else can put bytes into a connection: a server that says something else first is no use.
+            if not packets.answers_query(message, query):
+                return _failure(asking, "TCPREAD", "read failed: no reply to the query", began, line)
+            took_ms, whole_ms = line.sent_at(number).ms_until(arrival.at), began.ms_until(arrival.at)
+            reply = results.DnsReply(message=message, rtt_ms=took_ms, whole_ms=whole_ms)
+            return _answer(asking, reply, began, line)
         came = yield Wait(line, until)
-    return _failure(asking, "timeout", round(asking.timeout_s * 1000), began, line)
+    return _late(asking, began, line)
 
 
-def _messages_in(got: bytes) -> tuple[list[bytes], bytes]:
-    """Return the messages of a stream that are whole, and what follows them."""
-    messages = []
-    while len(got) >= _LENGTH and len(got) >= (end := _LENGTH + int.from_bytes(got[:_LENGTH])):
-        messages.append(got[_LENGTH:end])
-        got = got[end:]
-    return messages, got
+def _read_some(line: StampedSocket, got: bytearray) -> Packet | None:
+    """Add to `got` what has come, until a message is whole; return what came last. Raises OSError at the end."""
+    for arrival in line.receive():
+        if isinstance(arrival, Packet):  # TCP sees to ICMP errors itself
+            if not arrival.data:
+                raise ConnectionError(0, "connection closed")
+            got += arrival.data
+            if _first_message(got) is not None:
+                return arrival
+    return None
+
+
+def _first_message(got: bytearray) -> bytes | None:
+    """Return the first message of a stream; None as long as it is not whole."""
+    end = _LENGTH + int.from_bytes(got[:_LENGTH])
+    return bytes(got[_LENGTH:end]) if len(got) >= max(end, _LENGTH) else None
 
 
 def _answer(asking: Asking, reply: results.DnsReply, sent: Moment, line: StampedSocket) -> Result:
     return _result(asking, results.dns_reply(reply), sent, line)
+
+
+def _late(asking: Asking, sent: Moment | None = None, line: StampedSocket | None = None) -> Result:
+    return _failure(asking, "timeout", round(asking.timeout_s * 1000), sent, line)
 
 
 def _failure(
@@ -110,8 +142,9 @@ def _failure(
 
 def _result(asking: Asking, found: dict[str, Any], sent: Moment | None, line: StampedSocket | None) -> Result:
     source, port = (None, None) if line is None else line.source
-    return asking.result(_protocol(asking), ({} if port is None else {"src_port": port}) | found, sent, source)
+    protocol = Protocol.TCP if _is_over_tcp(asking) else Protocol.UDP
+    return asking.result(protocol, ({} if port is None else {"src_port": port}) | found, sent, source)
 
 
-def _protocol(asking: Asking) -> Protocol:
-    return Protocol.TCP if asking.query.protocol is Protocol.TCP else Protocol.UDP
+def _is_over_tcp(asking: Asking) -> bool:
+    return asking.query.protocol is Protocol.TCP

@@ -30,10 +30,12 @@ def measure_round(
     timeout_s: float = 2.0,
     clock: Callable[[], float] = time.time,
     port: int = DNS_PORT,
+    source_ports: Mapping[int, int] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the result of each measurement from each of its vantage points, once, when it is complete.
 
-    `queries` tells what each measurement asks, by its id. At most `rate_per_s` packets leave a second, of all together;
+    `queries` tells what each measurement asks, by its id, and `source_ports` from which port, of DNS over UDP where one
+    is wanted. At most `rate_per_s` packets leave a second, of all together;
     the reply to each is waited for `timeout_s`. What cannot be sent is a result too. Closing the iterator closes every
     socket.
     """
@@ -49,6 +51,7 @@ def measure_round(
                         timeout_s=timeout_s,
                         clock=clock,
                         port=port,
+                        source_port=(source_ports or {}).get(measurement.id),
                     )
                     yield 0.0, partial(_exchange, asking)
 

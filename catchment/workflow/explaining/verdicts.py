@@ -231,9 +231,13 @@ def _dns_dead(case: Case) -> str:
 
 def _timeout(case: Case) -> str:
     row = case.assignment
+    queries, traces = row["timeouts"] + row["network_failures"], row["pings_lost"]
+    asked = [many(queries, *_QUERY)] if queries else []
+    asked += [many(traces, "traceroute")] if traces else []
+    more = "No ping was sent" if traces else "Nothing else was asked"
     return (
-        f"Nothing came back: {many(row['timeouts'] + row['network_failures'], *_QUERY)}, no answer. Nothing else was "
-        "asked, so nobody knows whether the target can be reached at all: a ping would tell."
+        f"Nothing came back: {' and '.join(asked)}, no answer. {more}, so nobody knows whether the target can be "
+        "reached at all: a ping would tell."
     )
 
 

@@ -1,4 +1,4 @@
-"""What changes of routes and servers are called in a sentence."""
+"""What changes in a lab are called in a sentence, and what networks and places are called there."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def in_words(change: Change, topology: Topology) -> str:
         prefix="a part of the service's prefix" if change.more_specific else "the service's very prefix",
         prepend=change.prepend,
     )
+
+
+def names_of(topology: Topology) -> dict[str, str]:
+    """Return what the networks and the services of a topology are called, by their AS numbers."""
+    known = {service.asn: f"{service.name} (the service)" for service in topology.services}
+    known |= {network.asn: network.name for network in topology.networks}
+    return {str(asn): known[asn] for asn in sorted(known)}
+
+
+def towns_of(topology: Topology) -> dict[str, str]:
+    """Return the towns of the vantage points, by what tables call these."""
+    towns = {place.code: place.town for place in topology.places}
+    return {f"lab:{vantage.id}": towns[vantage.place] for vantage in topology.vantage_points}

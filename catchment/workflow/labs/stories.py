@@ -6,63 +6,102 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from catchment import store
 from catchment.campaign import PlatformName, Schedule, load_campaign
-from catchment.errors import InvalidFile
-from catchment.metrics import Numbers, measure, rounded
-from catchment.model import Target, Window
+from catchment.errors import InvalidFile, InvalidRun
+from catchment.metrics import Numbers, iso_time, measure, rounded
+from catchment.model import Window
 from catchment.platforms.topology import Topology, load_topology
 from catchment.workflow.converging import show_convergence
 from catchment.workflow.importing import Progress, Say, part_of_progress
-from catchment.workflow.keeping import lab_name
+from catchment.workflow.labs.happenings import in_words, names_of, towns_of
+from catchment.workflow.labs.routing import as_routed, lab_name, read_rows, read_times
+from catchment.workflow.labs.summing_up import SIDES, happened, likeness, walk
 from catchment.workflow.loading import Side, load_run, workbench
 from catchment.workflow.measuring import run_campaign
 from catchment.workflow.showing import compare_runs
-from catchment.workflow.words import in_words
 
 _MEASURED = 0.8  # of the whole
-_SIDES = ("before", "after")
+_STORY = "story.json"  # in a lab's run: what its campaign's file says it is about
+_MOST_NAMED = 3
 _TOLD = ("site", "verdict", "identity", "rtt_ms", "ping_ms_min")
 
 
 def tell_story(path: Path, file: Path | None = None) -> Numbers:
     """Return the story of a lab's run, as `lab run --json` prints it; its campaign `file` says what it is about.
 
-    Of a campaign without changes there is a catchment before, and nothing else. Raises CatchmentError.
+    Without one that is what was stored with the run. Of a campaign without changes there is a catchment before, and
+    nothing else. Raises CatchmentError.
     """
     run = store.Run.open(path)
     plan = run.header.plan
-    assert plan is not None  # noqa: S101  (only a lab's runs are told of, and they have one)
+    if plan is None or plan.platform is not PlatformName.LAB:
+        raise InvalidRun(f"{path}: no run of a lab: `catchment show {shlex.quote(str(path))}`")
     topology = load_topology(store.topology_file(path))
-    truth = _read_truth(store.truth_file(path))
+    truth, times = read_rows(store.truth_file(path)), read_times(path)
     sides = _sides(run, truth)
     told: Numbers = {
         "campaign": run.header.campaign,
         "run": str(path),
-        "story": read_story(file) if file is not None else {"title": run.header.campaign, "text": []},
-        "changes": [{"after_s": change.after_s, "text": in_words(change, topology)} for change in plan.lab.changes],
+        "story": _about(path, run.header.campaign) if file is None else read_story(file),
+        "changes": [
+            {"after_s": change.after_s, "at": iso_time(times.get(change.after_s)), "text": in_words(change, topology)}
+            | {"later_s": _later_s(change.after_s, times)}
+            for change in sorted(plan.lab.changes, key=lambda change: change.after_s)
+        ],
         "before": None,
         "convergence": None,
         "after": None,
         "comparison": None,
     }
     judged = dict[str, list[Numbers]]()
-    for name, side in zip(_SIDES, sides, strict=False):
+    for name, side in zip(SIDES, sides, strict=False):
         told[name], judged[name] = _judged(side)
     if len(sides) > 1:
         told["convergence"] = _convergence(run)
         told["comparison"] = compare_runs(*sides)
+    told["vantage_points"] = _vantage_points(run, judged, truth, topology)
     told["targets"] = [
-        {key: entry[key] for key in ("service", "target", "af")} | {"servers": entry["identities"]}
+        {key: entry[key] for key in ("service", "target", "af")}
+        | {"servers": entry["identities"], "likeness": likeness(told["vantage_points"], entry)}
         for entry in run.metrics["targets"]
     ]
-    told["vantage_points"] = _vantage_points(run, judged, truth, topology)
-    told["walk"] = _walk(told["vantage_points"], run.header.targets)
-    told["happened"] = " ".join(_happened(told))
+    told["networks"] = names_of(topology)
+    told["walk"] = walk(told["vantage_points"], run.header.targets)
+    told["as_routed"] = as_routed(told["vantage_points"], truth, [name for name in SIDES if told[name] is not None])
+    told["happened"] = " ".join(happened(told))
+    told["warnings"] = list(_warnings(told["as_routed"]))
     return told
+
+
+def _about(path: Path, campaign: str) -> Numbers:
+    """Return what was stored of what a run's story is about."""
+    file = path / _STORY
+    if not file.exists():
+        return {"title": campaign, "text": []}
+    kept: Numbers = json.loads(file.read_text(encoding="utf-8"))
+    return kept
+
+
+def _later_s(after_s: float, times: Mapping[float, float]) -> float:
+    """Return how long after the first change one was really made, in seconds."""
+    return rounded(times[after_s] - min(times.values())) if after_s in times else after_s
+
+
+def _warnings(found: Numbers) -> Iterator[str]:
+    """Yield what to say where a vantage point was not answered as BIRD's tables have it."""
+    if not found["differing"]:
+        return
+    listed = [
+        f"{one['vantage']} at {one['target']} {one['when']}: {one['measured']} instead of {one['routed'] or 'nobody'}"
+        for one in found["differing"]
+    ]
+    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
+    yield (
+        f"{found['agree']} of {found['of']} were answered from where BIRD's tables lead ("
+        f"{'; '.join(listed[:_MOST_NAMED])}{more}): this host may have been too busy: run it again"
+    )
 
 
 def read_story(file: Path) -> Numbers:
@@ -125,95 +164,32 @@ def _vantage_points(
     run: store.Run, judged: Mapping[str, Sequence[Numbers]], truth: Sequence[Numbers], topology: Topology
 ) -> list[Numbers]:
     """Return of each target and vantage point what was judged of it on each side, and its AS path then by BIRD."""
-    paths = {(row["when"], row["vantage"], row["address"]): row["as_path"] for row in truth}
-    towns = {place.code: place.town for place in topology.places}
+    paths = {
+        (row["when"], row["vantage"], row["address"]): {key: row[key] for key in ("as_path", "bgp_path") if key in row}
+        for row in truth
+    }
+    towns = towns_of(topology)
     of_side = {(name, row["vantage"], row["target"]): row for name, rows in judged.items() for row in rows}
 
     def told(name: str, vantage: str, target: str) -> Numbers | None:
         row = of_side.get((name, vantage, target))
         if row is None:
             return None
-        return {key: row[key] for key in _TOLD} | {"as_path": paths.get((name, vantage, target))}
+        return {key: row[key] for key in _TOLD} | paths.get((name, vantage, target), {"as_path": None})
 
     return [
         {
             "vantage": vantage,
-            "place": towns[point.place],
+            "place": towns[vantage],
             "service": target.service,
             "target": target.address,
             "af": target.af,
-            **{name: told(name, vantage, target.address) for name in _SIDES},
+            **{name: told(name, vantage, target.address) for name in SIDES},
         }
         for target in run.header.targets
         for point in topology.vantage_points
         if ("before", vantage := lab_name(point), target.address) in of_side
     ]
-
-
-def _read_truth(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def _walk(vantage_points: Sequence[Numbers], targets: Sequence[Target]) -> list[Numbers] | None:
-    """Return what asking all services in turn costs each vantage point: the sum of its medians; None of one service.
-
-    The total is None where a step has no answer.
-    """
-    if len({target.service for target in targets}) < 2:
-        return None
-    steps: dict[str, list[Numbers]] = {}
-    for row in vantage_points:
-        steps.setdefault(row["vantage"], []).append(row)
-    return [
-        {"vantage": vantage, "place": rows[0]["place"], **{side: _cost(rows, side) for side in _SIDES}}
-        for vantage, rows in steps.items()
-    ]
-
-
-def _cost(rows: Sequence[Numbers], side: str) -> Numbers | None:
-    if any(row[side] is None for row in rows):
-        return None
-    steps = [
-        {"service": row["service"], "target": row["target"]} | {key: row[side][key] for key in ("site", "rtt_ms")}
-        for row in rows
-    ]
-    times_ms = [step["rtt_ms"] for step in steps]
-    return {"steps": steps, "total_ms": None if None in times_ms else rounded(sum(times_ms))}
-
-
-def _happened(told: Numbers) -> Iterator[str]:
-    """Yield sentences: what was done, and what came of it."""
-    if told["comparison"] is None:
-        yield "Nothing was changed."
-        return
-    changes = sorted(told["changes"], key=lambda change: change["after_s"])
-    done = []
-    for change in changes:
-        later_s = change["after_s"] - changes[0]["after_s"]
-        done.append(f"{later_s:g} s later {change['text']}" if later_s > 0 else change["text"])
-    text = "; ".join(done)
-    yield f"{text[:1].upper()}{text[1:]}."
-    targets = told["comparison"]["targets"]
-    names: dict[str, list[str]] = {}
-    for target in targets:
-        names.setdefault(target["summary"], []).append(_name(target, targets))
-    for summary, those in names.items():
-        yield summary if len(names) == 1 else f"{' and '.join(those)}: {summary}"
-    costs = [[row[side]["total_ms"] for row in told["walk"] or () if row[side] is not None] for side in _SIDES]
-    if all(costs) and None not in (*costs[0], *costs[1]):
-        yield (
-            f"The whole walk costs the median vantage point {median(costs[0]):.1f} ms before and "
-            f"{median(costs[1]):.1f} ms after."
-        )
-
-
-def _name(target: Numbers, among: Sequence[Numbers]) -> str:
-    """Name a target by what tells it from the others."""
-    service = target["service"] if len({one["service"] for one in among}) > 1 else ""
-    family = f"IPv{target['af']}" if len({one["af"] for one in among}) > 1 else ""
-    return " over ".join(filter(None, (service, family)))
 
 
 def run_story(
@@ -229,6 +205,9 @@ def run_story(
     platform = load_campaign(file).platform
     if platform is not PlatformName.LAB:
         raise InvalidFile(f"{file}: a campaign on platform '{platform}': `catchment run {shlex.quote(str(file))}`")
+    about = json.dumps(read_story(file))
     done = run_campaign(file, root, out, environ=environ, progress=part_of_progress(progress, 0, _MEASURED), say=say)
+    (done.run / _STORY).write_text(about, encoding="utf-8")
     progress("telling what happened", _MEASURED)
-    return tell_story(done.run, file) | {"warnings": list(done.warnings)}
+    told = tell_story(done.run)
+    return told | {"warnings": [*done.warnings, *told["warnings"]]}

@@ -12,6 +12,7 @@ from typing import Any
 
 from catchment.campaign import Campaign, Query
 from catchment.campaign import Lab as LabPlan
+from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target
 from catchment.platforms.lab.client import Lab
 from catchment.platforms.lab.numbering import vantage_name
@@ -23,12 +24,11 @@ from catchment.platforms.topology.epochs import Epoch
 from catchment.store import Accepted, Measurement, ResultWriter, Stage
 from catchment.workflow.estimating import TURNS_IN_LAB
 from catchment.workflow.importing import Progress
-from catchment.workflow.keeping import lab_name
+from catchment.workflow.labs.routing import lab_name
 
 _RATE_PER_S = 200.0  # of a round: the lab's servers are nobody's but ours
 _TIMEOUT_S, _STREAM_TIMEOUT_S = 2.0, 1.0
 _NAP_S = 0.05
-_DONE = "Stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,17 @@ class Bench:
         """Tell whether the vantage point of a row about routes is asked, and its address is measured."""
         return row["vantage"] in self.vantages and any(one.target == row["address"] for one in self.measurements)
 
+    def check_alive(self) -> None:
+        """Raise PlatformFailed where a router or server has ended that nobody told to: what came would mislead."""
+        died = self.lab.died()
+        if died:
+            raise PlatformFailed(
+                f"in the lab '{self.lab.name}' {', '.join(died)} ended by itself, so what was measured would mislead: "
+                f"run it again (where the lab is one that stays up: `catchment lab down {self.lab.name}` first)"
+            )
+
     def round(self, progress: Progress) -> None:
-        """Ask everything once, of everybody, and DNS some times more."""
+        """Ask everything once, of everybody, and DNS some times more. Raises PlatformFailed."""
         again = [one for one in self.measurements if one.kind is Kind.DNS]
         turns = [self.measurements, *([again] * (TURNS_IN_LAB - 1))]
         whole = sum(len(one.vantage_points or ()) for turn in turns for one in turn)
@@ -64,6 +73,7 @@ class Bench:
             for number, result in enumerate(results, start=1):
                 self.writer.write(result)
                 progress("a round of queries", number / max(number, whole))
+        self.check_alive()
 
     def _measured(self, turns: Sequence[Sequence[Measurement]]) -> Generator[dict[str, Any], None, None]:
         for turn in filter(None, turns):
@@ -71,15 +81,15 @@ class Bench:
             with closing(results):
                 yield from results
 
-    def change(self, plan: LabPlan, steps: Sequence[Step], progress: Progress) -> tuple[Bench, float]:
-        """Change the routes amid a stream of queries; return when they began to change, in seconds since 1970 UTC.
+    def change(self, plan: LabPlan, steps: Sequence[Step], progress: Progress) -> tuple[Bench, dict[float, float]]:
+        """Change the routes amid a stream of queries; return when each step began, in seconds since 1970 UTC.
 
-        The first change comes `before_s` after the start, the others as much later as they say. What is returned with
-        the time knows when the stream was.
+        The first step comes `before_s` after the start, the others as much later as they say; the times are by what
+        they say. What is returned with them knows when the stream was. Raises PlatformFailed.
         """
         first_s = plan.before_s - steps[0].after_s
         seconds = first_s + steps[-1].after_s + plan.settle_s
-        changed_at: list[float] = []
+        changed_at: dict[float, float] = {}
         is_over = threading.Event()
         start = time.time()
 
@@ -87,7 +97,8 @@ class Bench:
             for step in steps:
                 if is_over.wait(max(0.0, start + first_s + step.after_s - time.time())):
                     return
-                changed_at.append(self.lab.apply(blueprint(self.topology, step.epochs)))
+                self.check_alive()
+                changed_at[step.after_s] = self.lab.apply(blueprint(self.topology, step.epochs))
             is_over.wait(max(0.0, start + seconds - time.time()))
 
         with ThreadPoolExecutor(max_workers=1) as beside:
@@ -102,7 +113,7 @@ class Bench:
             finally:
                 is_over.set()
             director.result()
-        return replace(self, stream=replace(self.stream, start=start, stop=start + seconds)), changed_at[0]
+        return replace(self, stream=replace(self.stream, start=start, stop=start + seconds)), changed_at
 
     def _streamed(self, per_s: float, seconds: float) -> Iterator[dict[str, Any]]:
         if per_s == 0:
@@ -122,16 +133,7 @@ class Bench:
         return Accepted(
             tag="",
             stage=Stage.NAMED,  # the lab's own names of its routers are stored: there is nobody to ask
-            measurements=tuple(
-                replace(
-                    one,
-                    files=(files[one.id][0],) if one.id in files else (),
-                    results=files[one.id][1] if one.id in files else 0,
-                    participants=len(one.vantage_points or ()) if one.id in files else 0,
-                    status=_DONE,
-                )
-                for one in asked
-            ),
+            measurements=tuple(one.done(files) for one in asked),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,11 +27,16 @@ from catchment.platforms.topology.epochs import Epoch, family_of
 from catchment.store import Header, ResultWriter, Stage
 from catchment.workflow.converging import show_convergence
 from catchment.workflow.importing import Progress, rebuild
-from catchment.workflow.keeping import Standing, epochs_after, find_lab_alone, routes_now, write_changes
-from catchment.workflow.labs import write_points
-from catchment.workflow.streaming import Step, make_bench
-from catchment.workflow.words import in_words
+from catchment.workflow.labs.happenings import in_words, names_of
+from catchment.workflow.labs.keeping import Standing, changing, find_lab_alone
+from catchment.workflow.labs.measuring import write_points
+from catchment.workflow.labs.routing import epochs_after, routes_now
+from catchment.workflow.labs.streaming import Step, make_bench
 
+# What a change may do to a way: it leads to another site, to the same by other networks, to dead servers, nowhere, to a
+# hijacker, or to a site again where it led to none of the service's.
+FATES = ("moved", "rerouted", "dead", "nowhere", "hijacked", "back")
+_TOLD = ("site", "as_path", "bgp_path", "rtt_ms", "hijacked", "failed")
 _BEFORE_S = 1.0
 _MEASURED = 0.8  # of the whole; the rest is judging
 
@@ -56,44 +62,55 @@ def change_lab(
         changes = () if change is None else (*standing.changes, replace(change, after_s=0.0))
         present = epochs_after(topology, changes)
         rows, convergence = routes_now(lab, topology, before), None
-        try:
+        is_so = blueprint(topology, before) == blueprint(topology, present)
+        if is_so and change is not None:
+            changes = standing.changes
+        with changing(standing, lab, changes):
             if stream_s is None:
                 lab.apply(blueprint(topology, present))
             else:
                 convergence = _stream(lab, standing, before, present, stream_s, per_s, progress)
             lab.settle()
-        except BaseException:
-            lab.apply(blueprint(topology, before))
-            raise
-        write_changes(replace(standing, changes=changes))
+            after = routes_now(lab, topology, present)
         return {
             "lab": standing.name,
             "change": "all changes are taken back" if change is None else in_words(change, topology),
+            "is_so_already": is_so,
             "changes": [in_words(one, topology) for one in changes],
-            **_moved(rows, routes_now(lab, topology, present)),
+            **_moved(rows, after),
+            "networks": names_of(topology),
             "convergence": convergence,
         }
 
 
 def _moved(before: Sequence[Row], after: Sequence[Row]) -> Numbers:
-    """Return of each vantage point and address where its packets went and go; `moved` are those led elsewhere."""
+    """Return of each vantage point and address where its packets went and go, and how many have which fate."""
     earlier = {(row["vantage"], row["address"]): row for row in before}
     rows = [
         {key: row[key] for key in ("vantage", "service", "address")}
-        | {
-            side: {key: of[key] for key in ("site", "as_path", "rtt_ms", "hijacked", "failed")}
-            for side, of in (("before", earlier[row["vantage"], row["address"]]), ("after", row))
-        }
+        | {side: {key: of[key] for key in _TOLD} for side, of in (("before", was), ("after", row))}
+        | {"fate": _fate(was, row)}
         for row in after
+        for was in (earlier[row["vantage"], row["address"]],)
     ]
-    return {
-        "moved": sum(row["before"]["site"] != row["after"]["site"] for row in rows),
-        "rerouted": sum(
-            row["before"]["site"] == row["after"]["site"] and row["before"]["as_path"] != row["after"]["as_path"]
-            for row in rows
-        ),
-        "vantage_points": rows,
-    }
+    fates = Counter(row["fate"] for row in rows)
+    return {**{fate: fates[fate] for fate in FATES}, "vantage_points": rows}
+
+
+def _fate(was: Row, now: Row) -> str | None:
+    """Name what a change did to a way; None: nothing."""
+    if _end(was) == _end(now):
+        if was["site"] != now["site"]:
+            return "moved"
+        return "rerouted" if was["as_path"] != now["as_path"] else None
+    return _end(now)
+
+
+def _end(row: Row) -> str:
+    """Name what a way ends at."""
+    if row["site"] is None:
+        return "nowhere"
+    return "hijacked" if row["hijacked"] else "dead" if row["failed"] else "back"
 
 
 def _stream(
@@ -133,9 +150,9 @@ def _stream(
         with ResultWriter(path) as writer:
             bench = make_bench(lab, topology, plan, (target,), topology.vantage_points, writer, time.time())
             steps = [Step(after_s=0.0, epochs=present)]
-            bench, changed_at = bench.change(plan.lab, steps, lambda text, share: progress(text, _MEASURED * share))
+            bench, times = bench.change(plan.lab, steps, lambda text, share: progress(text, _MEASURED * share))
             accepted = replace(bench, measurements=()).finish()
-        around = Schedule(change_at=datetime.fromtimestamp(changed_at, UTC), settle_s=plan.lab.settle_s)
+        around = Schedule(change_at=datetime.fromtimestamp(min(times.values()), UTC), settle_s=plan.lab.settle_s)
         write_points(path, topology.vantage_points)
         store.write_accepted(path, replace(accepted, stage=Stage.NAMED))
         rebuild(path, replace(header, plan=replace(plan, schedule=around)), lambda *_: None)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from catchment import store
 from catchment.campaign import Campaign, Change, Schedule
@@ -23,21 +21,20 @@ from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology import Topology, load_topology
 from catchment.platforms.topology.elements import VantagePoint
 from catchment.store import Accepted, Header, ResultWriter
-from catchment.workflow.keeping import epochs_after, lab_for, lab_name, routes_now
+from catchment.workflow.labs.keeping import lab_for
+from catchment.workflow.labs.routing import epochs_after, lab_name, routes_now, write_routes, write_times
+from catchment.workflow.labs.streaming import Step, make_bench
 from catchment.workflow.loading import workbench
 from catchment.workflow.reaching import Means
-from catchment.workflow.streaming import Step, make_bench
 
 _RAISED, _FIRST_ROUND, _STREAMED = 0.2, 0.4, 0.8  # how much of the whole is done after each stage
-
-Row = dict[str, Any]
 
 
 def run_lab(path: Path, header: Header, means: Means) -> Accepted:
     """Measure the campaign of a run whose lock is held in a lab; store what came, and what its routes really were.
 
-    A lab of the same topology that is up is used as it is, and left so. Raises CatchmentError; then, and after an
-    interruption, nothing is accepted and no lab is left behind.
+    A lab of the same topology that is up and unchanged is used, and left so. Raises CatchmentError; then, and after
+    an interruption, nothing is accepted and no lab is left behind.
     """
     plan = header.plan
     assert plan is not None  # noqa: S101  (only campaigns run in a lab)
@@ -49,32 +46,34 @@ def run_lab(path: Path, header: Header, means: Means) -> Accepted:
     measured = [service.name for service in header.services]
     epochs_after(topology, plan.lab.changes, measured)  # a change that names what is not there: told before it is up
     means.progress("raising the lab", 0)
-    with lab_for(topology) as (lab, changed), ResultWriter(path) as writer:
-        start = epochs_after(topology, changed)
-        steps = _steps(topology, changed, plan.lab.changes, measured)
+    with lab_for(topology, plan.lab.changes, means.say) as lab, ResultWriter(path) as writer:
+        steps = _steps(topology, plan.lab.changes, measured)
         bench = make_bench(lab, topology, plan, header.targets, asked, writer, means.clock())
         bench.round(means.part(_RAISED, _FIRST_ROUND))
+        start = epochs_after(topology, ())
         rows = [{"when": "before", **row} for row in routes_now(lab, topology, start) if bench.asks(row)]
+        times: dict[float, float] = {}
         if steps:
-            bench, changed_at = bench.change(plan.lab, steps, means.part(_FIRST_ROUND, _STREAMED))
+            bench, times = bench.change(plan.lab, steps, means.part(_FIRST_ROUND, _STREAMED))
+            changed_at = times[steps[0].after_s]
             rows += [{"when": "after", **row} for row in routes_now(lab, topology, steps[-1].epochs) if bench.asks(row)]
             settle_s = _wait_for_whole_second(changed_at)
             bench.round(means.part(_STREAMED, 1))
             around = Schedule(change_at=datetime.fromtimestamp(changed_at, UTC), settle_s=settle_s)
             header = replace(header, plan=replace(plan, schedule=around))
         accepted = bench.finish()
-    _write_down(path, header, topology, asked, rows)
+    write_routes(store.truth_file(path), rows)
+    write_times(path, times)
+    _write_down(path, header, topology, asked)
     store.write_accepted(path, accepted)
     return accepted
 
 
-def _steps(
-    topology: Topology, before: Sequence[Change], changes: Sequence[Change], measured: Sequence[str]
-) -> list[Step]:
+def _steps(topology: Topology, changes: Sequence[Change], measured: Sequence[str]) -> list[Step]:
     return [
         Step(
             after_s=after_s,
-            epochs=epochs_after(topology, [*before, *(one for one in changes if one.after_s <= after_s)], measured),
+            epochs=epochs_after(topology, [one for one in changes if one.after_s <= after_s], measured),
         )
         for after_s in sorted({change.after_s for change in changes})
     ]
@@ -112,12 +111,8 @@ def _wait_for_whole_second(changed_at: float) -> int:
     return settle_s
 
 
-def _write_down(
-    path: Path, header: Header, topology: Topology, asked: Sequence[VantagePoint], truth: Sequence[Row]
-) -> None:
-    """Store what a run holds besides results: where the vantage points are, routes, names of routers, the times."""
-    lines = (json.dumps(row) + "\n" for row in truth)
-    store.truth_file(path).write_text("".join(lines), encoding="utf-8")
+def _write_down(path: Path, header: Header, topology: Topology, asked: Sequence[VantagePoint]) -> None:
+    """Store what a run holds besides results and routes: where vantage points are, names of routers, the plan."""
     write_points(path, asked)
     start = epochs_after(topology, ())
     names = router_names(topology, blueprint(topology, start), start)

@@ -1,0 +1,109 @@
+"""Two sides of a comparison written down by hand: what was judged of each vantage point, without runs behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import duckdb
+
+from catchment.compare import Tracing, compare
+from catchment.engine import fill_table
+from catchment.model import Grouping, Level, Service, Target, Verdict
+
+TARGET = Target(service="example-dns", address="192.0.2.53")
+
+_ASSIGNMENTS = """(vantage VARCHAR, service VARCHAR, target VARCHAR, af TINYINT, site VARCHAR, server VARCHAR,
+    verdict VARCHAR, identified INTEGER, servers_seen INTEGER, flips INTEGER, rtt_ms_min DOUBLE, rtt_ms_median DOUBLE,
+    ping_ms_min DOUBLE)"""
+_VANTAGE_POINTS = """(vantage VARCHAR, latitude DOUBLE, longitude DOUBLE, country VARCHAR, asn_v4 BIGINT,
+    asn_v6 BIGINT)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was judged of a vantage point on one side: round trips of its answers and pings, identities of others.
+
+    `traces` are raw results, the latest first.
+    """
+
+    vantage: str
+    site: str | None = "fra"
+    server: str | None = "1"
+    verdict: Verdict = Verdict.OK
+    rtts_ms: Sequence[float] = (20.0,)
+    pings_ms: Sequence[float] = ()
+    flips: int = 0
+    servers_seen: int = 1
+    foreign: Mapping[str, int] = field(default_factory=dict)
+    traces: Sequence[bytes] = ()
+    place: tuple[float, float] | None = None
+    country: str | None = None
+    asn: int | None = None
+
+
+def lost(vantage: str, verdict: Verdict, **more: Any) -> Seen:
+    """Return one that reached no site."""
+    return Seen(vantage=vantage, site=None, server=None, verdict=verdict, rtts_ms=(), **more)
+
+
+def compare_sides(
+    before: Sequence[Seen],
+    after: Sequence[Seen],
+    services: Sequence[Service] = (),
+    *,
+    by: Grouping | None = None,
+    level: Level = Level.SITE,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what a comparison of the sides finds about their target; `names` are those of routers."""
+    sides = {"before": before, "after": after}
+
+    def read(side: str, wanted: Collection[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], bytes]]:
+        for one in sides[side]:
+            for number, raw in enumerate(one.traces):
+                if (one.vantage, number) in wanted:
+                    yield (one.vantage, number), raw
+
+    with duckdb.connect() as con:
+        con.execute("SET threads = 1")
+        for side, seen in sides.items():
+            _fill(con, side, seen)
+        places = {one.vantage: one for one in (*before, *after)}
+        rows = [(one.vantage, *(one.place or (None, None)), one.country, one.asn, None) for one in places.values()]
+        fill_table(con, f"vantage_points {_VANTAGE_POINTS}", rows)
+        tracing = Tracing(read=read, names=lambda: names or {})
+        pairs = [(TARGET, TARGET)]
+        found: dict[str, Any] = compare(con, pairs, services, by=by, level=level, tracing=tracing)["targets"][0]
+    return found
+
+
+def _fill(con: duckdb.DuckDBPyConnection, side: str, seen: Sequence[Seen]) -> None:
+    rows = [
+        (
+            *(one.vantage, TARGET.service, TARGET.address, TARGET.af, one.site, one.server, one.verdict.value),
+            *(len(one.rtts_ms), one.servers_seen, one.flips),
+            *(min(one.rtts_ms, default=None), median(one.rtts_ms) if one.rtts_ms else None),
+            min(one.pings_ms, default=None),
+        )
+        for one in seen
+    ]
+    fill_table(con, f"assignments_{side} {_ASSIGNMENTS}", rows)
+    foreign = [(one.vantage, TARGET.address, text, count) for one in seen for text, count in one.foreign.items()]
+    fill_table(con, f"foreign_{side} (vantage VARCHAR, target VARCHAR, text VARCHAR, answers BIGINT)", foreign)
+    traces = [
+        (one.vantage, TARGET.address, one.vantage, number, number + 1)
+        for one in seen
+        for number in range(len(one.traces))
+    ]
+    columns = "(vantage VARCHAR, target VARCHAR, raw_file VARCHAR, raw_record INTEGER, age INTEGER)"
+    fill_table(con, f"traces_{side} {columns}", traces)
+    times = [
+        (one.vantage, TARGET.address, kind, list(rtts_ms))
+        for one in seen
+        for kind, rtts_ms in (("dns", one.rtts_ms), ("ping", one.pings_ms))
+        if rtts_ms
+    ]
+    fill_table(con, f"times_{side} (vantage VARCHAR, target VARCHAR, kind VARCHAR, rtts_ms DOUBLE[])", times)
