@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -67,17 +68,24 @@ def compare_sides(
                 if (one.vantage, number) in wanted:
                     yield (one.vantage, number), raw
 
-    with duckdb.connect() as con:
-        con.execute("SET threads = 1")
-        for side, seen in sides.items():
-            _fill(con, side, seen)
-        places = {one.vantage: one for one in (*before, *after)}
-        rows = [(one.vantage, *(one.place or (None, None)), one.country, one.asn, None) for one in places.values()]
-        fill_table(con, f"vantage_points {_VANTAGE_POINTS}", rows)
-        tracing = Tracing(read=read, names=lambda: names or {})
-        pairs = [(TARGET, TARGET)]
-        found: dict[str, Any] = compare(con, pairs, services, by=by, level=level, tracing=tracing)["targets"][0]
+    con = _bench()
+    for side, seen in sides.items():
+        _fill(con, side, seen)
+    places = {one.vantage: one for one in (*before, *after)}
+    rows = [(one.vantage, *(one.place or (None, None)), one.country, one.asn, None) for one in places.values()]
+    fill_table(con, f"vantage_points {_VANTAGE_POINTS}", rows)
+    tracing = Tracing(read=read, names=lambda: names or {})
+    pairs = [(TARGET, TARGET)]
+    found: dict[str, Any] = compare(con, pairs, services, by=by, level=level, tracing=tracing)["targets"][0]
     return found
+
+
+@cache
+def _bench() -> duckdb.DuckDBPyConnection:
+    """Return the one connection for all comparisons: opening it takes longer than they do."""
+    con = duckdb.connect()
+    con.execute("SET threads = 1")
+    return con
 
 
 def _fill(con: duckdb.DuckDBPyConnection, side: str, seen: Sequence[Seen]) -> None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -193,11 +193,11 @@ def test_load_balancers_of_any_shares_are_no_change() -> None:
     assert fates.count(Fate.UNAFFECTED) == 300
 
 
-@pytest.mark.parametrize(("queries", "most"), [(1, 0), (2, 0), (5, 1), (10, 10), (15, 10), (30, 4), (60, 1)])
+@pytest.mark.parametrize(("queries", "most"), [(1, 0), (2, 0), (5, 1), (10, 4), (15, 4), (30, 2), (60, 1)])
 def test_loss_and_flapping_without_a_change_hardly_ever_look_like_one(queries: int, most: int) -> None:
     # One of a hundred queries is lost; one of ten vantage points has between 2 and 50 % of its flows elsewhere.
     rng, fates = random.Random(queries), list[Fate]()  # noqa: S311  (no secret)
-    for _ in range(1000):
+    for _ in range(400):
         share = rng.uniform(0.02, 0.5) if rng.random() < 0.1 else 0.0
         heard = [None if rng.random() < 0.01 else BER if rng.random() < share else FRA for _ in range(2 * queries)]
         sides = heard[:queries], heard[queries:]
@@ -207,12 +207,13 @@ def test_loss_and_flapping_without_a_change_hardly_ever_look_like_one(queries: i
         fates.append(follow(stretches(before, -queries), stretches(after), sent).fate)
     told = [fate for fate in fates if fate not in {Fate.UNAFFECTED, Fate.TOO_FEW}]
     assert len(told) <= most
-    assert fates.count(Fate.UNAFFECTED) > 900
+    assert fates.count(Fate.UNAFFECTED) > 360
 
 
 SAID = st.lists(st.sampled_from([FRA, BER, LON, EVIL]), max_size=40)
 
 
+@settings(max_examples=50)
 @given(SAID, SAID)
 def test_from_when_it_settled_on_all_answers_but_strays_are_of_the_sites_at_last(
     before: list[Said], after: list[Said]
@@ -239,7 +240,8 @@ def test_a_rise_for_good_is_found_with_its_time_and_jitter_is_none() -> None:
     assert found.before_ms == pytest.approx(30.0, abs=3.0)
     assert found.after_ms == pytest.approx(280.0, abs=3.0)
     nearer = find_rise([ms for _, ms in longer[10:]], same)
-    assert (nearer.since_s, nearer.after_ms) == (0.0, pytest.approx(30.0, abs=3.0))
+    assert nearer.since_s == 0.0
+    assert nearer.after_ms == pytest.approx(30.0, abs=3.0)
 
 
 def test_few_round_trips_or_a_passing_queue_are_no_other_way() -> None:

@@ -2,8 +2,9 @@
 
 Only vantage points assigned on both sides are compared; the others are counted, with their verdicts as the reason.
 `pairing` finds which targets belong together, `sides` keeps what is needed of each run; `moves` counts moves, `losses`
-who reaches a site no more or anew, `captures` whom somebody else answers now, `delays` whose answers take longer, and
-`detours` whose packets take another way; `wording` says it in a few sentences.
+who reaches a site no more or anew, `captures` whom somebody else answers now or no more, `delays` whose answers take
+longer, and `detours` whose packets take another way; `surplus` tells news from noise, and `wording` says it in a few
+sentences.
 """
 
 from catchment.compare.comparing import compare

@@ -13,7 +13,7 @@ _TIMES_AS_MANY = 2
 _AGAINST_NONE = 6
 _NOTICED = 1 / 20
 # Of a dozen vantage points no surplus reaches either. There a third of all is news, if they are several: with one in
-# twenty slower by chance that comes once in some 200 comparisons.
+# twenty slower by chance and one faster that comes once in 160 comparisons at most.
 _SHARE = 1 / 3
 _SEVERAL = 3
 

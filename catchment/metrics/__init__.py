@@ -2,7 +2,9 @@
 
 `catchments` counts sites, distances and groups, and `site_sets` those that may be nearest; `testimony` tells how far
 the sites can be trusted, `changes` who did not stay at one, `interception` who got answers that the service did not
-give, and `verdicts` lists vantage points one by one. `values` is what numbers are made of.
+give, and `verdicts` lists vantage points one by one. `convergence` follows a change through a stream of answers
+(`courses`: of one vantage point; `rises`: its round trips), and `paths` tells the ways of packets. `values` and
+`wording` are what numbers and sentences are made of.
 """
 
 from catchment.metrics.catchments import ASSIGNED_LIST, CONSTANTS, measure

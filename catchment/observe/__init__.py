@@ -2,6 +2,7 @@
 
 `reading` tells what a file is and names its bad records, `staging` turns JSON into typed columns, `message` decodes a
 DNS reply, `dictionaries` does so once for each distinct one, and `observations` joins them into the tier.
+`traceroutes` reads a raw traceroute hop by hop, which the tables do not hold.
 """
 
 from catchment.observe.observations import Reading, observe, write_nothing
