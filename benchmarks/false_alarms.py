@@ -1,6 +1,6 @@
 """Count how often `compare` raises an alarm where nothing changed but the noise.
 
-    python benchmarks/false_alarms.py [--seeds N] [--sandbox SEED …]
+    python -m benchmarks.false_alarms [--seeds N] [--sandbox SEED …]
 
 Both sides are drawn alike: each vantage point has its round trip and its site; its answers queue for some milliseconds,
 every fifth is behind a busy radio link, one query in a hundred is lost, and traceroutes go by one of two routers as
