@@ -120,9 +120,9 @@ def test_a_detached_lab_that_nobody_uses_ends_but_not_while_it_measures_or_is_he
     with subprocess.Popen(SLEEP, close_fds=False):  # as whoever is exec'ed has it
         os.close(held_by)
         assert len(list(stream)) > 20
-        assert running_labs() == ["anycast", "held", "idle"]
+        assert {"held", "idle"} <= {*running_labs()}
     assert until(lambda: all_gone(processes, set()))
-    assert running_labs() == ["anycast"]
+    assert not {"held", "idle"} & {*running_labs()}
 
 
 def test_a_detached_lab_whose_context_fails_is_not_left_behind() -> None:

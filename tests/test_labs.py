@@ -511,7 +511,9 @@ def test_of_several_labs_one_must_be_named(catchment: Command, own: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_who_interrupts_a_story_leaves_nothing_behind(own: Path, number: signal.Signals) -> None:
     needs_namespaces()
-    words = [sys.executable, "-c", "from catchment.cli import main; main()", "lab", "run", str(FOLDER / "leak.toml")]
+    # Whoever runs the tests may have said nohup, and children inherit that.
+    heeding = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); from catchment.cli import main; main()"
+    words = [sys.executable, "-c", heeding, "lab", "run", str(FOLDER / "leak.toml")]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=own,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
