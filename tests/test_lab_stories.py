@@ -282,7 +282,8 @@ def test_a_fire_costs_the_time_until_the_route_is_withdrawn(story: Callable[[str
     told = _of_one(story("fire-withdrawn"), own, "fire-withdrawn", lambda one: _lost(one, (5, 6, 7)) == 0)
     failed, withdrawn = told.told["changes"]
     assert failed["later_s"] == 0
-    assert withdrawn["later_s"] >= withdrawn["after_s"] == 1.5
+    assert withdrawn["after_s"] == 1.5
+    assert withdrawn["later_s"] == pytest.approx(1.5, abs=0.75)  # as measured: either step may come late
     went = {one["vantage"]: one for one in told.target("convergence")["vantage_points"]}
     for number in (1, 2, 3, 4):
         one = went[f"lab:{number}"]
