@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import catchment
 from catchment import store
@@ -30,7 +29,7 @@ from catchment.workflow.importing import Progress, rebuild
 from catchment.workflow.labs.happenings import in_words, names_of
 from catchment.workflow.labs.keeping import Standing, changing, find_lab_alone
 from catchment.workflow.labs.measuring import write_points
-from catchment.workflow.labs.routing import epochs_after, routes_now
+from catchment.workflow.labs.routing import Row, epochs_after, routes_now
 from catchment.workflow.labs.streaming import Step, make_bench
 
 # What a change may do to a way: it leads to another site, to the same by other networks, to dead servers, nowhere, to a
@@ -39,8 +38,6 @@ FATES = ("moved", "rerouted", "dead", "nowhere", "hijacked", "back")
 _TOLD = ("site", "as_path", "bgp_path", "rtt_ms", "hijacked", "failed")
 _BEFORE_S = 1.0
 _MEASURED = 0.8  # of the whole; the rest is judging
-
-Row = dict[str, Any]
 
 
 def change_lab(

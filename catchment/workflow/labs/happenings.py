@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from catchment.campaign import Change, ChangeName
+from catchment.campaign.own_vantages import lab_name
 from catchment.platforms.topology import Topology
 
 _WORDS = {
@@ -41,4 +42,4 @@ def names_of(topology: Topology) -> dict[str, str]:
 def towns_of(topology: Topology) -> dict[str, str]:
     """Return the towns of the vantage points, by what tables call these."""
     towns = {place.code: place.town for place in topology.places}
-    return {f"lab:{vantage.id}": towns[vantage.place] for vantage in topology.vantage_points}
+    return {lab_name(vantage.id): towns[vantage.place] for vantage in topology.vantage_points}

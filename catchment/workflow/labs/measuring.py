@@ -12,6 +12,7 @@ from pathlib import Path
 
 from catchment import store
 from catchment.campaign import Campaign, Change, Schedule
+from catchment.campaign.own_vantages import lab_name
 from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, point_row, write_asked
 from catchment.metrics import iso_time
@@ -22,7 +23,7 @@ from catchment.platforms.topology import Topology, load_topology
 from catchment.platforms.topology.elements import VantagePoint
 from catchment.store import Accepted, Header, ResultWriter
 from catchment.workflow.labs.keeping import lab_for
-from catchment.workflow.labs.routing import epochs_after, lab_name, routes_now, write_routes, write_times
+from catchment.workflow.labs.routing import epochs_after, routes_now, write_routes, write_times
 from catchment.workflow.labs.streaming import Step, make_bench
 from catchment.workflow.loading import workbench
 from catchment.workflow.reaching import Means
@@ -131,9 +132,9 @@ def _point(vantage: VantagePoint) -> tuple[object, ...]:
     latitude, longitude = vantage.said_latitude, vantage.said_longitude
     country = vantage.said_country or vantage.country
     if vantage.placeless:
-        return point_row(lab_name(vantage), None, None, None, vantage.asn, vantage.asn)
+        return point_row(lab_name(vantage.id), None, None, None, vantage.asn, vantage.asn)
     if latitude is None or longitude is None:
         latitude, longitude = vantage.latitude, vantage.longitude
     return point_row(
-        lab_name(vantage), latitude, longitude, country, vantage.asn, vantage.asn if vantage.ipv6 else None
+        lab_name(vantage.id), latitude, longitude, country, vantage.asn, vantage.asn if vantage.ipv6 else None
     )

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from catchment.campaign import Change, own_vantages
+from catchment.campaign import Change
+from catchment.campaign.own_vantages import lab_name
 from catchment.metrics import Numbers, rounded
 from catchment.platforms.lab.client import Lab
-from catchment.platforms.lab.numbering import network_name
-from catchment.platforms.lab.routes import truth
+from catchment.platforms.lab.routes import Truth, truth
 from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology import Topology
-from catchment.platforms.topology.elements import VantagePoint
 from catchment.platforms.topology.epochs import Epoch, epochs
 
 _TIMES = "changes.ndjson"  # in a lab's run: when each step of its changes was really made
-_TOLD_PATH = re.compile(r"BGP\.as_path:([ \d]*)")
 
 Row = dict[str, Any]
 
@@ -34,36 +31,22 @@ def epochs_after(topology: Topology, changes: Sequence[Change], measured: Sequen
     return {name: past[-1] for name, past in epochs(topology, happened, seed=0, measured=measured).items()}
 
 
-def lab_name(vantage: VantagePoint) -> str:
-    """Return what tables call a lab's vantage point."""
-    return own_vantages.lab_name(vantage.id)
-
-
 def routes_now(lab: Lab, topology: Topology, present: Mapping[str, Epoch]) -> list[Row]:
     """Return what BIRD's tables say of each vantage point and address: site, AS path, round trip.
 
     `as_path` are the networks that packets cross, `bgp_path` the same with what was prepended.
     """
-    asns = {vantage.id: vantage.asn for vantage in topology.vantage_points}
-    told: dict[tuple[int, str], list[int]] = {}
-    rows = []
-    for row in truth(lab.bird, topology, blueprint(topology, present), present):
-        first = (asns[row.vantage], row.address)
-        if row.as_path and first not in told:
-            told[first] = _told_path(lab.bird, *first)
-        bgp_path = told.get(first, [])
-        is_way = tuple(dict.fromkeys(bgp_path)) == row.as_path
-        rows.append(
-            asdict(row)
-            | {"vantage": own_vantages.lab_name(row.vantage), "rtt_ms": rounded(row.rtt_ms)}
-            | {"bgp_path": bgp_path if is_way else list(row.as_path)}
-        )
-    return rows
+    return [_row(one) for one in truth(lab.bird, topology, blueprint(topology, present), present)]
 
 
-def _told_path(read: Callable[[str, str], str], asn: int, address: str) -> list[int]:
-    found = _TOLD_PATH.search(read(network_name(asn), f"show route for {address} primary all"))
-    return [asn, *map(int, found[1].split())] if found is not None else [asn]
+def _row(one: Truth) -> Row:
+    """Return a row of BIRD's tables; where packets go another way than their network was told, `as_path` is it."""
+    is_way = tuple(dict.fromkeys(one.announced_path)) == one.as_path
+    return (
+        asdict(one)
+        | {"vantage": lab_name(one.vantage), "rtt_ms": rounded(one.rtt_ms)}
+        | {"bgp_path": list(one.announced_path if is_way else one.as_path)}
+    )
 
 
 def write_routes(file: Path, rows: Sequence[Row]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from catchment import store
 from catchment.campaign import PlatformName, Schedule, load_campaign
+from catchment.campaign.own_vantages import lab_name
 from catchment.errors import InvalidFile, InvalidRun
 from catchment.metrics import Numbers, iso_time, measure, rounded
 from catchment.model import Window
@@ -16,7 +17,7 @@ from catchment.platforms.topology import Topology, load_topology
 from catchment.workflow.converging import show_convergence
 from catchment.workflow.importing import Progress, Say, part_of_progress
 from catchment.workflow.labs.happenings import in_words, names_of, towns_of
-from catchment.workflow.labs.routing import as_routed, lab_name, read_rows, read_times
+from catchment.workflow.labs.routing import as_routed, read_rows, read_times
 from catchment.workflow.labs.summing_up import SIDES, happened, likeness, walk
 from catchment.workflow.loading import Side, load_run, workbench
 from catchment.workflow.measuring import run_campaign
@@ -188,7 +189,7 @@ def _vantage_points(
         }
         for target in run.header.targets
         for point in topology.vantage_points
-        if ("before", vantage := lab_name(point), target.address) in of_side
+        if ("before", vantage := lab_name(point.id), target.address) in of_side
     ]
 
 

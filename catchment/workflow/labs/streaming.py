@@ -12,6 +12,7 @@ from typing import Any
 
 from catchment.campaign import Campaign, Query
 from catchment.campaign import Lab as LabPlan
+from catchment.campaign.own_vantages import lab_name
 from catchment.errors import PlatformFailed
 from catchment.model import Kind, Target
 from catchment.platforms.lab.client import Lab
@@ -24,7 +25,6 @@ from catchment.platforms.topology.epochs import Epoch
 from catchment.store import Accepted, Measurement, ResultWriter, Stage
 from catchment.workflow.estimating import TURNS_IN_LAB
 from catchment.workflow.importing import Progress
-from catchment.workflow.labs.routing import lab_name
 
 _RATE_PER_S = 200.0  # of a round: the lab's servers are nobody's but ours
 _TIMEOUT_S, _STREAM_TIMEOUT_S = 2.0, 1.0
@@ -151,8 +151,8 @@ def make_bench(
     The stream is of the first target whose service changes, else of the first, and by the first DNS query.
     """
     names = {
-        4: tuple(lab_name(vantage) for vantage in asked),
-        6: tuple(lab_name(vantage) for vantage in asked if vantage.ipv6),
+        4: tuple(lab_name(vantage.id) for vantage in asked),
+        6: tuple(lab_name(vantage.id) for vantage in asked if vantage.ipv6),
     }
     changing = {change.service for change in plan.lab.changes}
     streamed = next((target for target in targets if target.service in changing), targets[0])
@@ -166,6 +166,6 @@ def make_bench(
         measurements=[replace(one, vantage_points=names[one.af]) for one in measurements],
         queries={**queries, stream.id: query},
         stream=stream,
-        vantages={lab_name(vantage): vantage_name(vantage.id) for vantage in asked},
+        vantages={lab_name(vantage.id): vantage_name(vantage.id) for vantage in asked},
         writer=writer,
     )
