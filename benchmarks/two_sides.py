@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from catchment.compare import Tracing, compare
+from catchment.compare import Record, Tracing, compare
 from catchment.engine import fill_table
 from catchment.model import Grouping, Level, Service, Target, Verdict
 
@@ -62,9 +62,9 @@ def compare_sides(
     """Return what a comparison of the sides finds about their target; `names` are those of routers."""
     sides = {"before": before, "after": after}
 
-    def read(side: str, wanted: Collection[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], bytes]]:
+    def read(side: str, wanted: Collection[Record]) -> Iterator[tuple[Record, bytes]]:
         for one in sides[side]:
-            for number, raw in enumerate(one.traces):
+            for number, raw in enumerate(one.traces, start=1):
                 if (one.vantage, number) in wanted:
                     yield (one.vantage, number), raw
 
@@ -102,9 +102,9 @@ def _fill(con: duckdb.DuckDBPyConnection, side: str, seen: Sequence[Seen]) -> No
     foreign = [(one.vantage, TARGET.address, text, count) for one in seen for text, count in one.foreign.items()]
     fill_table(con, f"foreign_{side} (vantage VARCHAR, target VARCHAR, text VARCHAR, answers BIGINT)", foreign)
     traces = [
-        (one.vantage, TARGET.address, one.vantage, number, number + 1)
+        (one.vantage, TARGET.address, one.vantage, number, number)
         for one in seen
-        for number in range(len(one.traces))
+        for number in range(1, len(one.traces) + 1)
     ]
     columns = "(vantage VARCHAR, target VARCHAR, raw_file VARCHAR, raw_record INTEGER, age INTEGER)"
     fill_table(con, f"traces_{side} {columns}", traces)

@@ -40,6 +40,13 @@ def reach_sql(rtt_ms: str) -> str:
     return f"({rtt_ms} * {IMPOSSIBLE_KM_PER_MS} + {IMPOSSIBLE_SLACK_KM})"
 
 
+def light_allows(distance_km: float | None, rtt_ms: float | None) -> bool:
+    """Tell whether an answer can have come so fast from so far, by the kinder rule, for all that is known."""
+    if distance_km is None or rtt_ms is None:
+        return True
+    return distance_km <= rtt_ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM
+
+
 def on_earth(latitude: float, longitude: float) -> bool:
     """Tell whether these are degrees of a place."""
     return -90 <= latitude <= 90 and -180 <= longitude <= 180

@@ -8,9 +8,8 @@ sentences.
 """
 
 from catchment.compare.comparing import compare
-from catchment.compare.detours import Tracing
-from catchment.compare.pairing import TargetPair, pair_targets
+from catchment.compare.detours import Record, Tracing
+from catchment.compare.pairing import pair_targets
 from catchment.compare.sides import keep_side
-from catchment.compare.wording import summary
 
-__all__ = ["TargetPair", "Tracing", "compare", "keep_side", "pair_targets", "summary"]
+__all__ = ["Record", "Tracing", "compare", "keep_side", "pair_targets"]

@@ -7,7 +7,7 @@ import duckdb
 from catchment.compare.pairing import TargetPair
 from catchment.compare.sides import NOTHING_HEARD
 from catchment.engine import quote
-from catchment.metrics import Numbers
+from catchment.metrics import Numbers, rows_of
 from catchment.model import Verdict
 
 _MOST_IDENTITIES = 50
@@ -45,23 +45,26 @@ def _find(con: duckdb.DuckDBPyConnection, pair: TargetPair, there: str, absent: 
     (heard,) = con.execute(f"SELECT count(*) FROM both_sides WHERE verdict_{there} NOT IN {NOTHING_HEARD}").fetchall()[
         0
     ]
-    identities = con.execute(
-        f"SELECT text, count(*) AS n FROM caught GROUP BY text ORDER BY n DESC, text LIMIT {_MOST_IDENTITIES}"
-    ).fetchall()
-    listed = con.execute(
-        f"""SELECT vantage, country, asn, site_before, site_after, text, answers, alone FROM caught
-        ORDER BY NOT alone, length(vantage), vantage LIMIT {_MOST_LISTED}"""
+    identities = rows_of(
+        con.execute(
+            f"""SELECT text, count(*) AS vantage_points FROM caught GROUP BY text
+            ORDER BY vantage_points DESC, text LIMIT {_MOST_IDENTITIES}"""
+        )
     )
-    names = [column[0] for column in listed.description or ()]
-    entries = [dict(zip(names, row, strict=True)) for row in listed.fetchall()]
+    listed = rows_of(
+        con.execute(
+            f"""SELECT vantage, country, asn, site_before, site_after, text, answers, alone FROM caught
+            ORDER BY NOT alone, length(vantage), vantage LIMIT {_MOST_LISTED}"""
+        )
+    )
     return {
         "vantage_points": count,
         "alone": alone,
         "of": heard,
-        "identities": [{"text": text, "vantage_points": number} for text, number in identities],
+        "identities": identities,
         "countries": _networks(con, "country"),
         "asns": _networks(con, "asn"),
-        "listed": entries,
+        "listed": listed,
     }
 
 

@@ -6,7 +6,7 @@ import duckdb
 
 from catchment.compare.pairing import TargetPair
 from catchment.engine import quote
-from catchment.metrics import Numbers, rounded
+from catchment.metrics import Numbers, rounded, rows_of
 from catchment.metrics.rises import RISE_MS, RISE_SHARE
 from catchment.model import Kind
 
@@ -68,16 +68,18 @@ def _count(con: duckdb.DuckDBPyConnection, change: str) -> Numbers:
         f"""SELECT count(*), median(was_ms), median(now_ms), median(now_ms - was_ms) FROM timed
         WHERE change = '{change}'"""
     ).fetchall()[0]
-    listed = con.execute(
-        f"""SELECT vantage, country, site, was_ms AS rtt_ms_before, now_ms AS rtt_ms_after FROM timed
-        WHERE change = '{change}' ORDER BY abs(now_ms - was_ms) DESC, length(vantage), vantage LIMIT {_MOST_LISTED}"""
+    listed = rows_of(
+        con.execute(
+            f"""SELECT vantage, country, site, was_ms AS rtt_ms_before, now_ms AS rtt_ms_after FROM timed
+            WHERE change = '{change}'
+            ORDER BY abs(now_ms - was_ms) DESC, length(vantage), vantage LIMIT {_MOST_LISTED}"""
+        )
     )
-    names = [column[0] for column in listed.description or ()]
     return {
         "vantage_points": count,
         "of": of,
         "rtt_ms_before": rounded(before),
         "rtt_ms_after": rounded(after),
         "change_ms": rounded(by),
-        "listed": [dict(zip(names, map(rounded, row), strict=True)) for row in listed.fetchall()],
+        "listed": listed,
     }

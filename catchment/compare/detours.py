@@ -21,7 +21,7 @@ _MOST_LISTED = 10
 _MOST_HOPS = 40
 
 Record = tuple[str, int]
-"""A raw file of a run, and which record of it."""
+"""A raw file of a run, and which record of it, from 1."""
 
 # One row for each of those who reach the same site on both sides and have traceroutes on both, the latest first.
 _TRACED = f"""
@@ -44,7 +44,7 @@ class Tracing:
     """
 
     read: Callable[[str, Collection[Record]], Iterable[tuple[Record, bytes]]]
-    names: Callable[[], Mapping[str, str]] = dict
+    names: Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

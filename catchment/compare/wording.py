@@ -79,7 +79,7 @@ def _names(caught: Numbers) -> str:
 
 def _vanished(found: Numbers) -> Iterator[Alarm]:
     """Yield who gets no answer at all any more."""
-    verdicts = {one["verdict"]: one["vantage_points"] for one in found["lost"] if one["verdict"] in _SILENT}
+    verdicts = _silent(found["lost"])
     gone, reached = sum(verdicts.values()), found["reached"]
     if not gone:
         return
@@ -102,9 +102,11 @@ def _vanished(found: Numbers) -> Iterator[Alarm]:
 
 def _came_back(found: Numbers) -> dict[str, int]:
     """Count who got no answer at all before and reaches a site now, beside those who are lost: chance makes as many."""
-    if not any(one["verdict"] in _SILENT for one in found["lost"]) or any(_appeared(found)):
-        return {}
-    return {one["verdict"]: one["vantage_points"] for one in found["found"] if one["verdict"] in _SILENT}
+    return _silent(found["found"]) if _silent(found["lost"]) and not any(_appeared(found)) else {}
+
+
+def _silent(entries: Sequence[Numbers]) -> dict[str, int]:
+    return {one["verdict"]: one["vantage_points"] for one in entries if one["verdict"] in _SILENT}
 
 
 def _counted(verdicts: Mapping[str, int]) -> str:
@@ -133,15 +135,13 @@ def _appeared(found: Numbers) -> Iterator[Alarm]:
     """Yield who reaches a site now, where nobody did before."""
     count = found["only_after"]
     if count >= _SEVERAL and not found["paired"] and not found["only_before"]:
-        counted = ", ".join(f"{one['vantage_points']} {one['verdict']}" for one in found["found"][:_NAMED])
+        counted = _counted({one["verdict"]: one["vantage_points"] for one in found["found"][:_NAMED]})
         yield count, f"{_points(count)} reach a site now, and none did before ({counted})."
 
 
 def _unpaired(found: Numbers) -> list[str]:
     """Say how many more reached a site on one side only, and what was the matter on the other."""
-    told = Counter[str]()
-    for verdict in _SILENT:
-        told[verdict] = sum(one["vantage_points"] for one in found["lost"] if one["verdict"] == verdict)
+    told = Counter(_silent(found["lost"]))
     told[Verdict.DNS_DEAD] = sum(one["of"] for one in _dead_sites(found))
     told[Verdict.FOREIGN_IDENTITY] = found["caught"]["alone"]
     back = Counter(_came_back(found)) + Counter({Verdict.FOREIGN_IDENTITY: found["freed"]["alone"]})

@@ -1,7 +1,8 @@
 """Figures of a catchment: values in, a figure out; `save` writes it to a file."""
 
+from catchment.figures.dots import Change, Dot
 from catchment.figures.files import save
-from catchment.figures.maps import Change, Dot, catchment_map, moves_map
+from catchment.figures.maps import catchment_map, moves_map
 from catchment.figures.palette import Style, site_styles
 from catchment.figures.projection import Frame, frame_for, frame_of_region
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from catchment.figures.dots import Change, Dot
 from catchment.figures.marks import (
     Mark,
     assigned_mark,
@@ -20,9 +20,6 @@ from catchment.figures.marks import (
 from catchment.figures.palette import Style
 from catchment.figures.sheet import Entry
 from catchment.model import ASSIGNED, INTERCEPTED, PLACED, Site, Verdict
-
-if TYPE_CHECKING:
-    from catchment.figures.maps import Change, Dot
 
 _MOST_ROWS = 14
 _SYMBOL_AREA = 40.0

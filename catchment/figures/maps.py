@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catchment.figures.dots import Change, Dot
 from catchment.figures.legends import change_entries, move_entries, notes, site_entries, verdict_entries
 from catchment.figures.marks import (
     Mark,
@@ -34,36 +34,6 @@ if TYPE_CHECKING:
 
 _FARTHEST_PT = 20.0
 _SIDE_BY_SIDE = "vantage points at one place stand side by side"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
-    """A vantage point on a map: its place in degrees, its site's code if it has one, and the verdict."""
-
-    latitude: float
-    longitude: float
-    site: str | None
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A vantage point in two runs: its place in degrees, the codes of its sites before and after if any, the verdicts.
-
-    One whose place nobody knows is counted and not drawn.
-    """
-
-    latitude: float | None
-    longitude: float | None
-    before: str | None
-    after: str | None
-    verdict_before: Verdict
-    verdict_after: Verdict
-
-    @property
-    def place(self) -> tuple[float, float] | None:
-        """Return latitude and longitude, if they are known."""
-        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
 
 
 def catchment_map(

@@ -8,6 +8,6 @@ give, and `verdicts` lists vantage points one by one. `convergence` follows a ch
 """
 
 from catchment.metrics.catchments import ASSIGNED_LIST, CONSTANTS, measure
-from catchment.metrics.values import Numbers, iso_time, rounded, share_of
+from catchment.metrics.values import Numbers, iso_time, rounded, rows_of, share_of
 
-__all__ = ["ASSIGNED_LIST", "CONSTANTS", "Numbers", "iso_time", "measure", "rounded", "share_of"]
+__all__ = ["ASSIGNED_LIST", "CONSTANTS", "Numbers", "iso_time", "measure", "rounded", "rows_of", "share_of"]

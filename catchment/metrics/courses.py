@@ -30,7 +30,7 @@ class Fate(StrEnum):
     NOT_ASKED = "not-asked"  # it sent no query after the change
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Said:
     """What an answer says of who gave it: the code of a site, or else an identity or an rcode."""
 
@@ -151,11 +151,9 @@ def _without_strays(stretches: Sequence[Stretch]) -> tuple[list[Stretch], tuple[
                 strays.append(one)
                 continue
         if kept and kept[-1].said == one.said:
-            last = kept.pop()
-            one = Stretch(  # noqa: PLW2901  (the two are one without the stray between them)
-                said=one.said, first_s=last.first_s, last_s=one.last_s, answers=last.answers + one.answers
-            )
-        kept.append(one)
+            kept[-1] = _joined(kept[-1], one)  # the two are one without the stray between them
+        else:
+            kept.append(one)
     return kept, tuple(strays)
 
 
@@ -225,7 +223,9 @@ def _passed(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """Return one stretch for each that answered, from the first to the last time, in the order of the first."""
     found: dict[Said, Stretch] = {}
     for one in stretches:
-        first = found.get(one.said, one)
-        answers = one.answers if first is one else first.answers + one.answers
-        found[one.said] = Stretch(said=one.said, first_s=first.first_s, last_s=one.last_s, answers=answers)
+        found[one.said] = _joined(found[one.said], one) if one.said in found else one
     return tuple(found.values())
+
+
+def _joined(first: Stretch, last: Stretch) -> Stretch:
+    return replace(first, last_s=last.last_s, answers=first.answers + last.answers)

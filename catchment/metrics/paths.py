@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from catchment.assign.hop_names.gazetteer import town_in_name
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, arc_km
+from catchment.geo import arc_km, light_allows
 from catchment.observe.traceroutes import FAR_BEYOND, read_trace
 from catchment.places import Place
-from catchment.places.exchanges import exchange_at
+from catchment.places.exchanges import Exchange, exchange_at
 
 _SILENT = "*"
 
@@ -101,25 +101,16 @@ def is_same_way(one: Route, other: Route) -> bool:
 
 def _with_name(router: Router, name: str | None, start: Degrees | None) -> Router:
     found = _place(router.address or "", name)
-    if found is not None and start is not None and router.rtt_ms is not None:
-        reach_km = router.rtt_ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM
-        if arc_km(*start, found.latitude, found.longitude) > reach_km:
-            found = None
-    if found is None:
+    if found is None or not _is_in_reach(found, router.rtt_ms, start):
         return replace(router, name=name)
     return replace(router, name=name, town=found.town, country=found.country)
 
 
+def _is_in_reach(found: Exchange | Place, rtt_ms: float | None, start: Degrees | None) -> bool:
+    return start is None or light_allows(arc_km(*start, found.latitude, found.longitude), rtt_ms)
+
+
 @lru_cache(maxsize=65_536)
-def _place(address: str, name: str | None) -> Place | None:
+def _place(address: str, name: str | None) -> Exchange | Place | None:
     """Return where a router stands: at the exchange that has its address, else where its name says."""
-    exchange = exchange_at(address)
-    if exchange is not None:
-        return Place(
-            code="",
-            town=exchange.town,
-            country=exchange.country,
-            latitude=exchange.latitude,
-            longitude=exchange.longitude,
-        )
-    return None if name is None else town_in_name(name)
+    return exchange_at(address) or (None if name is None else town_in_name(name))

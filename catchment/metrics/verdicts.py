@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import duckdb
 
 from catchment.engine import quote
-from catchment.metrics.values import QUARTILES, Numbers, iso_time, rounded
+from catchment.metrics.values import QUARTILES, Numbers, iso_time, rows_of
 from catchment.model import Target, Verdict
 
 # The rcode that came most often where no identity did, and who else answered those whose site is known. `{within}` cuts
@@ -39,10 +37,7 @@ def list_by_verdict(con: duckdb.DuckDBPyConnection, target: Target, within: str)
     `within` is the SQL condition that an observation is of the target and in the window. Reads `joined` and `others`.
     """
     found: dict[str, list[Numbers]] = {}
-    rows = con.execute(_LISTED.format(target=quote(target.address), within=within))
-    names = [column[0] for column in rows.description or ()]
-    for row in rows.fetchall():
-        entry: dict[str, Any] = dict(zip(names, map(rounded, row), strict=True))
+    for entry in rows_of(con.execute(_LISTED.format(target=quote(target.address), within=within))):
         text, rcode, answers, first_at = (entry.pop(key) for key in ("text", "other_rcode", "answers", "first_at"))
         others = {"text": text, "rcode": rcode, "answers": answers, "first_at": iso_time(first_at)}
         entry["others"] = None if answers is None else others

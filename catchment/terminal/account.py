@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, harmless, many, table
+from catchment.metrics.wording import many
+from catchment.terminal.cells import add_row, harmless, table
 
 _DAY_S = 86_400
 _HAPPENED = {

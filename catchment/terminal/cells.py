@@ -13,21 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.metrics.wording import cut, many
-
-__all__ = [
-    "Name",
-    "add_row",
-    "bar",
-    "clip",
-    "harmless",
-    "many",
-    "ms",
-    "percent",
-    "table",
-    "target_title",
-    "with_counts",
-]
+from catchment.metrics.wording import cut
 
 _BAR = 24
 _CELL = 1000  # lists of targets are long; whoever shows identities clips them closer

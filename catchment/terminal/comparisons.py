@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, clip, harmless, many, ms, percent, table, target_title
+from catchment.metrics.wording import many
+from catchment.terminal.cells import add_row, clip, harmless, ms, percent, table, target_title
 
 _LONGEST = 1000  # of a summary, in which sites may have names of any length
 _QUOTED = 60

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.courses import Fate
 from catchment.metrics.wording import seconds
 from catchment.terminal.cells import Name, add_row, clip, harmless, ms, table, target_title
 
@@ -17,7 +18,6 @@ _QUOTED = 40
 _MOST_LISTED = 25
 _MOST_STEPS = 4
 _NOTHING = "–"
-_UNAFFECTED = "unaffected"
 _AT_ONCE = "first query"
 
 
@@ -46,7 +46,7 @@ def show_convergence(numbers: Numbers) -> RenderableType:
 
 
 def _is_touched(one: Numbers) -> bool:
-    return bool(one["fate"] != _UNAFFECTED or one["lost"] or one["rtt_changed_after_s"] is not None)
+    return bool(one["fate"] != Fate.UNAFFECTED or one["lost"] or one["rtt_changed_after_s"] is not None)
 
 
 def _table(listed: Sequence[Numbers]) -> Table:

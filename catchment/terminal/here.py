@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import PLACED
-from catchment.terminal.cells import add_row, clip, harmless, many, table, target_title
+from catchment.terminal.cells import add_row, clip, harmless, table, target_title
 
 _QUOTED = 60
 _MOST_SITES = 6

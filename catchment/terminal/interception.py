@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.terminal.cells import clip, harmless, many, percent, with_counts
+from catchment.metrics.wording import many
+from catchment.terminal.cells import clip, harmless, percent, with_counts
 
 _QUOTED = 60
 _MOST_NETWORKS = 10

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.terminal.as_paths import as_path, as_paths, named
-from catchment.terminal.cells import add_row, clip, harmless, many, ms, table
+from catchment.terminal.cells import add_row, clip, harmless, ms, table
 from catchment.terminal.convergence import show_convergence
 
 _LONGEST = 2000

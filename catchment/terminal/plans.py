@@ -9,7 +9,8 @@ from rich.text import Text
 
 from catchment.campaign.own_checks import SENT_BY_THIS_HOST
 from catchment.metrics import Numbers
-from catchment.terminal.cells import add_row, harmless, many, table
+from catchment.metrics.wording import many
+from catchment.terminal.cells import add_row, harmless, table
 
 
 def show_plan(plan: Numbers) -> RenderableType:

@@ -11,20 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import ASSIGNED, Confidence, Grouping, SiteSet, Verdict
-from catchment.terminal.cells import (
-    Name,
-    add_row,
-    bar,
-    clip,
-    harmless,
-    many,
-    ms,
-    percent,
-    table,
-    target_title,
-    with_counts,
-)
+from catchment.terminal.cells import Name, add_row, bar, clip, harmless, ms, percent, table, target_title, with_counts
 from catchment.terminal.interception import tell_interception
 from catchment.terminal.measurements import tell_measurements
 from catchment.terminal.vantage_points import list_vantage_points

@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
+from catchment.metrics.courses import Fate
+from catchment.metrics.wording import many
 from catchment.terminal.as_paths import as_paths, named
-from catchment.terminal.cells import add_row, clip, harmless, many, ms, table, target_title
+from catchment.terminal.cells import add_row, clip, harmless, ms, table, target_title
 
 _LONGEST = 2000
 _QUOTED = 40
@@ -159,11 +161,11 @@ def _settled(stream: Numbers | None) -> str:
     """
     if stream is None:
         return ""
-    is_unaffected = stream["fate"] == "unaffected"
+    is_unaffected = stream["fate"] == Fate.UNAFFECTED
     after_s = stream["rtt_changed_after_s" if is_unaffected else "converged_after_s"]
     if after_s is None:
         return "" if is_unaffected else "never"
-    return "first query" if stream["settled_at_once"] else f"{max(0.0, after_s):.3f}"
+    return "first query" if stream["settled_at_once"] else f"{after_s:.3f}"
 
 
 def _gap(stream: Numbers | None) -> str:

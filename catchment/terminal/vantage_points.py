@@ -12,8 +12,9 @@ from rich.text import Text
 
 from catchment.assign import RULES
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import INTERCEPTED, Kind, Verdict
-from catchment.terminal.cells import add_row, clip, harmless, many, ms, table, target_title
+from catchment.terminal.cells import add_row, clip, harmless, ms, table, target_title
 from catchment.terminal.interception import what_came
 
 _QUOTED = 60

@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from catchment import store
+from catchment.compare import Record
 from catchment.errors import InvalidFile
 from catchment.observe.reading import records, sniff
-
-Record = tuple[str, int]
-"""A raw file of a run, and which record of it, from 1."""
 
 
 def read_records(run: store.Run, wanted: Collection[Record]) -> Iterator[tuple[Record, bytes]]:

@@ -10,7 +10,7 @@ from typing import Any
 from catchment.assign.hop_names import sites_in_name
 from catchment.assign.hop_names.gazetteer import town_in_name
 from catchment.errors import CatchmentError
-from catchment.geo import arc_km
+from catchment.geo import arc_km, light_allows
 from catchment.metrics import Numbers, rounded
 from catchment.model import Service, Site
 from catchment.observe.traceroutes import Hop, read_trace
@@ -19,7 +19,6 @@ from catchment.places.exchanges import exchange_at
 from catchment.platforms.local.places import HostPlace
 from catchment.platforms.origins import Origin, find_origins
 from catchment.platforms.reverse_names import is_public, nameserver_of, resolve_names
-from catchment.workflow.explaining.cases import light_allows
 
 _PATIENCE_S = 2.0  # for a resolver that may be dead
 _AT_ONCE = 64

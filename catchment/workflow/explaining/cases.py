@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM
+from catchment.geo import light_allows
 from catchment.metrics import Numbers
 from catchment.model import Outcome, Service, Verdict
 from catchment.workflow.explaining.wording import plain
@@ -90,13 +90,6 @@ def judged_packet(row: Numbers) -> tuple[float | None, str]:
     if row["verdict"] in ACCUSED and ping_ms is not None and light_allows(row["distance_km"], answer_ms):
         return ping_ms, "ping"
     return answer_ms, "answer"
-
-
-def light_allows(distance_km: float | None, rtt_ms: float | None) -> bool:
-    """Tell whether an answer can have come so fast from so far, by the kinder rule, for all that is known."""
-    if distance_km is None or rtt_ms is None:
-        return True
-    return distance_km <= rtt_ms * IMPOSSIBLE_KM_PER_MS + IMPOSSIBLE_SLACK_KM
 
 
 def asked_for(observations: Sequence[Numbers]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from catchment.geo import LIGHT_KM_PER_MS
+from catchment.geo import LIGHT_KM_PER_MS, light_allows
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import ASSIGNED, PLACED, Failure, Kind, Outcome, Verdict
-from catchment.terminal.cells import many
-from catchment.workflow.explaining.cases import ACCUSED, Case, judged_packet, light_allows
+from catchment.workflow.explaining.cases import ACCUSED, Case, judged_packet
 from catchment.workflow.explaining.testimony import testimony
 from catchment.workflow.explaining.wording import counted, km, least_time, listed, ms, part_of, plain, said
 

@@ -15,7 +15,7 @@ from catchment.assign import RULES
 from catchment.assign.distances import sites_in_use
 from catchment.errors import UnknownName
 from catchment.geo import distance_km
-from catchment.metrics import CONSTANTS, Numbers, iso_time, rounded
+from catchment.metrics import CONSTANTS, Numbers, iso_time, rows_of
 from catchment.model import Outcome, Service, SiteSet, Target, Window
 from catchment.workflow.explaining.cases import Case
 from catchment.workflow.explaining.verdicts import explain
@@ -170,9 +170,7 @@ def _case(
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, vantage: str, **more: str) -> list[Numbers]:
-    found = con.execute(query, {"vantage": vantage, **more})
-    names = [column[0] for column in found.description or ()]
-    return [dict(zip(names, map(rounded, row), strict=True)) for row in found.fetchall()]
+    return rows_of(con.execute(query, {"vantage": vantage, **more}))
 
 
 def _flips(observations: Sequence[Numbers]) -> list[Numbers]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from catchment.geo import light_allows
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import ASSIGNED, Confidence, Kind, Verdict, Witness
-from catchment.terminal.cells import many
-from catchment.workflow.explaining.cases import ACCUSED, Case, light_allows
+from catchment.workflow.explaining.cases import ACCUSED, Case
 from catchment.workflow.explaining.wording import counted, listed, ms, ms_number, part_of, plain, said
 
 _SPOKE = {

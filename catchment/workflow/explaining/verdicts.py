@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 from catchment.assign import RULES
 from catchment.metrics import Numbers
+from catchment.metrics.wording import many
 from catchment.model import Outcome, Verdict
-from catchment.terminal.cells import many
 from catchment.workflow.explaining.cases import Case, asked_for, judged_packet
 from catchment.workflow.explaining.circumstances import circumstances
 from catchment.workflow.explaining.wording import counted, km, least_time, listed, ms, part_of, plain, said

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from catchment.geo import IMPOSSIBLE_KM_PER_MS, IMPOSSIBLE_SLACK_KM, LIGHT_KM_PER_MS
-from catchment.terminal.cells import clip, many
+from catchment.metrics.wording import many
+from catchment.terminal.cells import clip
 
 _QUOTED = 80
 _MOST = 5
