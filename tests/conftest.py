@@ -20,8 +20,10 @@ from catchment.store import Run
 from tests.atlas_server import Bench, make_bench
 from tests.campaigns import sandbox_in
 
-# How long an example takes says more of the machine than of the code.
-hypothesis.settings.register_profile("catchment", deadline=None)
+# How long an example takes says more of the machine than of the code. The same code gets the same examples, so that a
+# change is judged by what it changes; `pytest --hypothesis-profile explore` looks for new ones.
+hypothesis.settings.register_profile("catchment", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("catchment")
 
 ROOT = Path(__file__).parent.parent

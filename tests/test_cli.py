@@ -67,16 +67,19 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_comes_at_once() -> None:
-    program = [sys.executable, "-c", "from catchment.cli import main; main()", "--help"]
-    seconds = []
-    for _ in range(7):
-        process = subprocess.Popen(program, stdout=subprocess.DEVNULL, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        seconds.append(usage.ru_utime + usage.ru_stime)
-    # Processor time, the least of several: other tests share the machine.
-    assert min(seconds) < 0.25
+    plainest = "import typer; app = typer.Typer(); app.command()(lambda: None); app()"
+    ours = "from catchment.cli import main; main()"
+    # By turns, and the least of several: other tests share the machine.
+    times_s = [(_processor_time_s(plainest), _processor_time_s(ours)) for _ in range(7)]
+    assert min(our_s for _, our_s in times_s) < 2 * min(plain_s for plain_s, _ in times_s)
+
+
+def _processor_time_s(program: str) -> float:
+    process = subprocess.Popen([sys.executable, "-c", program, "--help"], stdout=subprocess.DEVNULL, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
 
 
 def test_from_import_to_comparison(catchment: Catchment, tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def test_a_default_route_is_that_of_its_gateways_family() -> None:
         (("nodes", "fra", "name"), "ber", "stands under the name 'fra'"),
         (("nodes", "fra", "addresses"), ["192.0.2.53/32\nlink delete w1"], "does not appear to be"),
         (("nodes", "fra", "addresses"), ["192.0.2.53"], "has no prefix length"),
+        (("nodes", "vp7", "routes", 0, "prefix"), False, "False is no address"),
+        (("nodes", "vp7", "routes", 0, "via"), [3221225985], "3221225985 is no address"),
         (("nodes", "fra", "nsd"), {"../nsd.conf": ""}, "is no file of NSD"),
         (("nodes", "fra", "role"), "judge", "'judge' is not a valid Role"),
         (("wires", 0, "far"), "nowhere", "leads to 'nowhere', which is no node"),

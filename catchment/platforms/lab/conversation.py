@@ -141,21 +141,28 @@ def _named(form: re.Pattern[str], name: str) -> str:
     return name
 
 
-def _interface(address: str) -> str:
-    if "/" not in address:
+def _text(value: object) -> str:
+    """Return what is to be read as an address: `ipaddress` would make one of a number, too."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no address")
+    return value
+
+
+def _interface(address: object) -> str:
+    if "/" not in _text(address):
         raise ValueError(f"address {address!r} has no prefix length")
-    return str(ip_interface(address))
+    return str(ip_interface(_text(address)))
 
 
 def _route(table: Mapping[str, Any]) -> StaticRoute:
-    via = tuple(str(ip_address(gateway)) for gateway in table["via"])
+    via = tuple(str(ip_address(_text(gateway))) for gateway in table["via"])
     if not via:
         raise ValueError(f"the route to {table['prefix']} has no gateway")
     everywhere = "::/0" if ":" in via[0] else "0.0.0.0/0"
     prefix = everywhere if table["prefix"] == "default" else table["prefix"]
     source = table["source"]
     return StaticRoute(
-        prefix=str(ip_network(prefix)),
+        prefix=str(ip_network(_text(prefix))),
         via=via,
-        source=None if source is None else str(ip_address(source)),
+        source=None if source is None else str(ip_address(_text(source))),
     )
