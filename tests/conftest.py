@@ -1,4 +1,4 @@
-"""What several test files share: the real recordings, and ways to import results and to run the command line."""
+"""What several test files share: the real recordings, a small lab, ways to import results and to run commands."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ import pytest
 
 from catchment import workflow
 from catchment.platforms.atlas.key_sources import VARIABLES
+from catchment.platforms.lab.client import Lab, open_lab
 from catchment.platforms.sandbox import Sandbox
 from catchment.store import Run
 from tests.atlas_server import Bench, make_bench
 from tests.campaigns import sandbox_in
+from tests.namespaces import needs_namespaces
+from tests.small_labs import anycast, home_of_labs
 
 # How long an example takes says more of the machine than of the code. The same code gets the same examples, so that a
 # change is judged by what it changes; `pytest --hypothesis-profile explore` looks for new ones.
@@ -91,7 +94,7 @@ def catchment(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **environment},
             check=False,
-            timeout=120,
+            timeout=300,  # only to end at all, however busy the machine is
         )
 
     return run
@@ -107,4 +110,19 @@ def bench(tmp_path: Path) -> Bench:
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """Serve a sandbox for campaigns that think it is RIPE Atlas."""
     with sandbox_in(tmp_path / "sandbox") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Return where the labs of a test file have their folders: apart from all others, and empty at the end."""
+    needs_namespaces()
+    with home_of_labs() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def lab(home: Path) -> Iterator[Lab]:
+    """Return a small lab that is up: a vantage point behind a router with two sites."""
+    with open_lab(anycast(), name="anycast") as opened:
         yield opened

@@ -30,10 +30,10 @@ from catchment.platforms.local.places import HostPlace, find_place
 from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.reverse_names import RESOLVER
 from catchment.store import Run
-from catchment.workflow import here
-from catchment.workflow.here import Look, has_route, look
+from catchment.workflow.here import looking
+from catchment.workflow.here.looking import Look, has_route, look
+from catchment.workflow.here.throwaway import throwaway_folder
 from catchment.workflow.reaching import Means
-from catchment.workflow.throwaway import throwaway_folder
 from tests.conftest import ROOT
 from tests.dns_server import answering, pointers
 from tests.pretended_packets import FRANKFURT, PretendedPackets
@@ -313,7 +313,7 @@ def test_silence_is_an_answer_too() -> None:
 
 
 def test_who_could_not_ping_does_not_call_unreachable_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(here, "missing_privileges", lambda _: "no pings: have it granted")
+    monkeypatch.setattr(looking, "missing_privileges", lambda _: "no pings: have it granted")
     packets = PretendedPackets(
         identify=lambda *_: None, ping_error="socket failed: Operation not permitted", is_traced=False
     )
@@ -363,7 +363,7 @@ def test_a_resolver_that_cannot_be_asked_is_a_remark() -> None:
 
 
 def test_who_may_not_ping_still_traces_by_udp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(here, "missing_privileges", lambda _: "no pings: have it granted")
+    monkeypatch.setattr(looking, "missing_privileges", lambda _: "no pings: have it granted")
     told: list[str] = []
     asked: list[Any] = []
 
@@ -464,7 +464,7 @@ def in_namespace(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import pytest
 
 from catchment.errors import PlatformFailed
 from catchment.platforms.lab.blueprint import Blueprint, StaticRoute
-from catchment.platforms.lab.client import Lab, open_lab
-from tests.namespaces import needs_namespaces
+from catchment.platforms.lab.client import Lab
+from tests.busy_machines import once_of
 from tests.small_labs import (
     SERVICE,
     SILENCE_S,
     anycast,
-    home_of_labs,
     identity,
     is_alive,
     is_silent,
@@ -29,20 +27,9 @@ from tests.small_labs import (
     with_bird,
 )
 
+pytestmark = pytest.mark.usefixtures("home")
+
 NEW = "203.0.113.9"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def home() -> Iterator[Path]:
-    needs_namespaces()
-    with home_of_labs() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def lab(home: Path) -> Iterator[Lab]:
-    with open_lab(anycast(), name="anycast") as opened:
-        yield opened
 
 
 def test_a_site_whose_servers_die_still_has_its_route_and_answers_pings(lab: Lab) -> None:
@@ -53,6 +40,7 @@ def test_a_site_whose_servers_die_still_has_its_route_and_answers_pings(lab: Lab
     assert identity(lab) == "fra"
 
 
+@once_of(5)
 def test_addresses_routes_and_delays_follow_the_blueprint(lab: Lab) -> None:
     new = anycast()
     router = new.nodes["as64500"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catchment.workflow.telling import Answer, Spread, spread_of
+from catchment.workflow.here.telling import Answer, Spread, spread_of
 
 
 def each_its_flow(answers: str) -> list[Answer]:

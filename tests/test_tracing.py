@@ -13,7 +13,7 @@ from catchment.platforms.local.places import HostPlace
 from catchment.platforms.origins import Origin
 from catchment.platforms.reverse_names import RESOLVER
 from catchment.services import bundled_service
-from catchment.workflow.tracing import KnownRouters, ask_about, describe_path
+from catchment.workflow.here.tracing import KnownRouters, ask_about, describe_path
 from tests.dns_server import Respond, answering, pointers
 from tests.test_origins import texts
 
@@ -89,7 +89,7 @@ def test_a_dead_resolver_costs_about_two_seconds_and_is_told() -> None:
         known = ask_about([f"193.0.{number}.1" for number in range(20)], {RESOLVER: server.address})
         took_s = time.monotonic() - began
     assert known == KnownRouters(problem="the DNS told nothing of 20 routers on the way within 2 s")
-    assert took_s < 3.5
+    assert took_s < 4  # names and networks one after the other take four seconds, the routers forty
 
 
 def test_a_resolver_that_is_none_is_a_remark_and_no_failure() -> None:

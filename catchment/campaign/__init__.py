@@ -1,7 +1,7 @@
 """Campaign and service files: TOML in, frozen values out. Unknown keys are errors that name the nearest known key.
 
 `plans` says what a campaign is; `campaign_files` and `service_files` read and check both kinds of file, with `tables`;
-`service_text` writes a service down.
+`service_text` writes a service down, in `toml_text`.
 """
 
 from catchment.campaign.campaign_files import campaign_from, campaign_table, load_campaign

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
+from catchment.campaign.toml_text import shown, told_keys, toml_value
 from catchment.model import Service
 
 _ORDER = (
@@ -34,8 +33,8 @@ def service_to_toml(service: Service, heading: str = "") -> str:
     What has its default value is left out. Raises UnicodeEncodeError for a text with half a surrogate pair, which no
     file can hold.
     """
-    known = dict(_told(service))
-    lines = [f"# {_shown(line)}".rstrip() for line in heading.splitlines()]
+    known = dict(told_keys(service))
+    lines = [f"# {shown(line)}".rstrip() for line in heading.splitlines()]
     for key in _ORDER:
         if key in known:
             lines += _lines(key, known[key])
@@ -46,54 +45,5 @@ def service_to_toml(service: Service, heading: str = "") -> str:
 
 def _lines(key: str, value: Any) -> list[str]:
     if isinstance(value, tuple) and is_dataclass(value[0]):
-        return [f"{key} = [", *(f"  {_value(entry)}," for entry in value), "]"]
-    return [f"{key} = {_value(value)}"]
-
-
-def _told(entry: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values of a dataclass that its defaults do not tell already."""
-    for field in fields(entry):
-        value = getattr(entry, field.name)
-        if field.default is MISSING or value != field.default:
-            yield field.name, value
-
-
-def _value(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case str():
-            return _string(value)
-        case datetime.date():
-            return value.isoformat()
-        case tuple():
-            return f"[{', '.join(map(_value, value))}]"
-        case _:
-            return f"{{ {', '.join(f'{key} = {_value(inner)}' for key, inner in _told(value))} }}"
-
-
-def _string(text: str) -> str:
-    """Quote a text: literally where that is easier to read (regular expressions), else with escapes."""
-    if text.isprintable() and "'" not in text and ("\\" in text or '"' in text):
-        return f"'{text}'"
-    return '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in {'"', "\\"}:
-        return f"\\{character}"
-    return _shown(character)
-
-
-def _shown(text: str) -> str:
-    r"""Return text with its control and invisible characters as \uXXXX, which TOML reads in strings."""
-    return "".join(
-        character
-        if character.isprintable() or "\ud800" <= character <= "\udfff"
-        else f"\\u{ord(character):04x}"
-        if ord(character) <= 0xFFFF
-        else f"\\U{ord(character):08x}"
-        for character in text
-    )
+        return [f"{key} = [", *(f"  {toml_value(entry)}," for entry in value), "]"]
+    return [f"{key} = {toml_value(value)}"]

@@ -33,7 +33,13 @@ Key = Annotated[
         help="Key of RIPE Atlas. Better set ATLAS_CREATE_KEY: what you type stands in the shell's history.",
     ),
 ]
+NewRun = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="RUN", help="Folder of the new run; results/CAMPAIGN/TIME if not given."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tell each request to RIPE Atlas, and each wait, on stderr.")]
+OnlyFamily = Annotated[Family | None, typer.Option("--af", help="Only this address family.")]
+OnlyTarget = Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")]
 ServiceName = Annotated[str | None, typer.Option("--service", metavar="S", help="A bundled service, or a TOML file.")]
 From = Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only what was measured from this time on.")]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what was measured before this time.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from catchment.cli.arguments import Json, Root
+from catchment.cli.arguments import Json, NewRun, Root
 from catchment.cli.printing import print_numbers, report, say, show_progress
 
 app = typer.Typer(
@@ -50,10 +50,7 @@ _PREPEND = 3
 def run(
     campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="One of campaigns/lab/, or yours.")],
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="RUN", help="Folder of the new run; results/CAMPAIGN/TIME if not given."),
-    ] = None,
+    out: NewRun = None,
     results: Root = None,
     as_json: Json = False,
 ) -> None:

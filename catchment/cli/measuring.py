@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catchment.cli.arguments import Json, Key, Root, RunName, Verbose
+from catchment.cli.arguments import Json, Key, NewRun, Root, RunName, Verbose
 from catchment.cli.printing import ask_whether, print_numbers, report, say, say_numbers, show_progress, tracing
 from catchment.errors import Interrupted
 
@@ -67,10 +67,7 @@ def plan(campaign: CampaignFile, *, results: Root = None, as_json: Json = False)
 def run(
     campaign: CampaignFile,
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="RUN", help="Folder of the new run; results/CAMPAIGN/TIME if not given."),
-    ] = None,
+    out: NewRun = None,
     results: Root = None,
     key: Key = None,
     verbose: Verbose = False,

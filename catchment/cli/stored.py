@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catchment.cli.arguments import RUN_HELP, Family, From, Json, Root, RunName, ServiceName, To
+from catchment.cli.arguments import RUN_HELP, From, Json, OnlyFamily, OnlyTarget, Root, RunName, ServiceName, To
 from catchment.cli.printing import print_numbers, report, say, show_progress
 from catchment.model import Grouping, Level, SiteSet
 
@@ -117,8 +117,8 @@ def show(
         bool, typer.Option("--convergence", help="How did the planned change take hold, query by query?")
     ] = False,
     sites: Annotated[SiteSet, typer.Option("--sites", help="The nearest of which sites?")] = SiteSet.LISTED,
-    af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    af: OnlyFamily = None,
+    target: OnlyTarget = None,
     start: From = None,
     end: To = None,
     results: Root = None,
@@ -165,8 +165,8 @@ def compare(
     *,
     by: Annotated[Grouping | None, typer.Option("--by", help="Count the moves by group as well.")] = None,
     level: Annotated[Level, typer.Option("--level", help="Moves between what?")] = Level.SITE,
-    af: Annotated[Family | None, typer.Option("--af", help="Only this address family.")] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    af: OnlyFamily = None,
+    target: OnlyTarget = None,
     start: From = None,
     end: To = None,
     results: Root = None,
@@ -198,7 +198,7 @@ def map_(
     region: Annotated[
         str | None, typer.Option("--region", help="world, a continent (africa, north-america, …) or W,S,E,N.")
     ] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="T", help="Only this address or service.")] = None,
+    target: OnlyTarget = None,
     start: From = None,
     end: To = None,
     results: Root = None,

@@ -10,9 +10,9 @@ import duckdb
 
 from catchment.engine import quote
 from catchment.model import Failure, Kind, Service
+from catchment.observe.addresses import canonical_address
 from catchment.observe.message import Reply, decode_key
 from catchment.observe.reading import ResultFile, printable
-from catchment.observe.staging import canonical_address
 
 _PROBE_FAILED = (
     "getaddrinfo", "evdns_getaddrinfo", "nameserver", "senderror", "socket", "TUDNS", "TUSOCKET", "TU_BAD_ADDR",

@@ -7,7 +7,6 @@ keys renamed at 4460 (addr, name, pf), TXT data as string or list, numbers as st
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import duckdb
 from catchment.campaign.own_vantages import FIRST_NUMBER, LONGEST_NAME, is_own_name, vantage_number
 from catchment.engine import MEMORY_LIMIT, READING_MEMORY_LIMIT, quote, quote_path
 from catchment.model import Kind
+from catchment.observe.addresses import canonical_address
 from catchment.observe.message import KEY_START
 from catchment.observe.reading import LONGEST_RECORD, ResultFile, mentions, rewrite_as_lines
 
@@ -159,14 +159,6 @@ def stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder:
         return _stage(con, rewrite_as_lines(file, rewritten), number, folder)
     finally:
         rewritten.unlink(missing_ok=True)
-
-
-def canonical_address(text: str) -> str | None:
-    """Return an IP address in its one canonical form; None for a host name, or an address with a zone (fe80::1%x)."""
-    try:
-        return None if "%" in text else str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
 
 
 def _stage(con: duckdb.DuckDBPyConnection, file: ResultFile, number: int, folder: Path) -> Staged:

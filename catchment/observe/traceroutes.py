@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from catchment.observe.addresses import canonical_address
+
 FAR_BEYOND = 255
 """After five silent hops Paris traceroute sends one packet with this TTL: how far that went nobody knows."""
 
 _LONGEST_RTT_MS = 1e9
 _LONGEST_ADDRESS = 64
+_parsed = lru_cache(maxsize=65_536)(canonical_address)
 
 Heard = tuple[str, float]
 """Who answered a packet, and its RTT in milliseconds."""
@@ -75,14 +77,6 @@ def _heard(packet: Any) -> Heard | None:
 
 def _canonical(text: Any) -> str | None:
     return _parsed(text) if isinstance(text, str) and len(text) <= _LONGEST_ADDRESS else None
-
-
-@lru_cache(maxsize=65_536)
-def _parsed(text: str) -> str | None:
-    try:
-        return None if "%" in text else str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
 
 
 def _hop(number: int, packets: Sequence[Heard]) -> Hop:

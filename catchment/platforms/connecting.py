@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catchment.campaign import Campaign, PlatformName, Sandbox
-from catchment.errors import InvalidFile, PlatformFailed
+from catchment.errors import PlatformFailed
 from catchment.model import Service, Target
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.clock import ServerClock, uptime
@@ -140,16 +140,10 @@ def build_topology(sandbox: Sandbox, services: Sequence[Service]) -> Topology:
 def simulate(sandbox: Sandbox, services: Sequence[Service], targets: Sequence[Target] = ()) -> Internet:
     """Return the simulated Internet of a campaign. Raises CatchmentError where topology or changes do not fit."""
     from catchment.platforms.sandbox.internet.simulation import Internet  # noqa: PLC0415
+    from catchment.platforms.topology.consistency import check_targets  # noqa: PLC0415
 
     topology = build_topology(sandbox, services)
-    addresses = {service.name: service.addresses for service in topology.services}
-    for target in targets:
-        if target.address not in addresses.get(target.service or "", ()):
-            known = ", ".join(addresses.get(target.service or "", ())) or "none"
-            raise InvalidFile(
-                f"in the topology '{topology.name}' {target.address} is no address of '{target.service}', which has "
-                f"{known}: mend the topology or the service"
-            )
+    check_targets(topology, targets)
     measured = [service.name for service in services]
     return Internet(topology, seed=sandbox.seed, changes=sandbox.changes, measured=measured)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import catchment
 from catchment.campaign import Campaign, campaign_from, campaign_table, service_from, service_table
 from catchment.errors import InvalidRun
 from catchment.model import Service, Target, Window
@@ -36,6 +38,28 @@ class Header:
     cut: Window = field(default=Window())
     plan: Campaign | None = None
     change: Window | None = None
+
+    @classmethod
+    def of_plan(
+        cls,
+        plan: Campaign,
+        services: Sequence[Service],
+        targets: Sequence[Target],
+        *,
+        created: str,
+        cut: Window = Window(),
+    ) -> Header:
+        """Return what a run that is created now, by this version, sets out to measure of a campaign."""
+        return cls(
+            campaign=plan.name,
+            platform=plan.platform,
+            created=created,
+            catchment=catchment.__version__,
+            services=tuple(services),
+            targets=tuple(targets),
+            cut=cut,
+            plan=plan,
+        )
 
     @property
     def platforms(self) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from catchment.metrics import Numbers
 from catchment.metrics.courses import Fate
 from catchment.metrics.wording import seconds
 from catchment.terminal.cells import Name, add_row, clip, harmless, ms, table, target_title
+from catchment.terminal.courses import few, gap, settled, who
 
 _LONGEST = 500  # of a summary, in which identities may have any length
 _QUOTED = 40
 _MOST_LISTED = 25
 _MOST_STEPS = 4
 _NOTHING = "–"
-_AT_ONCE = "first query"
 
 
 def show_convergence(numbers: Numbers) -> RenderableType:
@@ -38,7 +38,7 @@ def show_convergence(numbers: Numbers) -> RenderableType:
             parts.append(
                 Text(
                     "Seconds from the change to when the query was sent; no more exact than the spacing of the "
-                    f"queries, {_time(target['resolution_s'])} s.",
+                    f"queries, {seconds(target['resolution_s'])} s.",
                     style="dim",
                 )
             )
@@ -52,40 +52,29 @@ def _is_touched(one: Numbers) -> bool:
 def _table(listed: Sequence[Numbers]) -> Table:
     rows = table("Vantage point", "Fate", "Before", "On the way", "At last", ">Settled s", ">Lost", ">of", ">Gap s")
     for one in listed:
-        steps = _steps(one)
-        more = f", {len(steps) - _MOST_STEPS} more" if len(steps) > _MOST_STEPS else ""
-        gap = _time(one["loss_window_s"])
         add_row(
             rows,
             clip(one["vantage"], _QUOTED),
             Name(one["fate"]),
             _all(one["before"]),
-            (", ".join(steps[:_MOST_STEPS]) + more) or _NOTHING,
+            few(_steps(one), _MOST_STEPS) or _NOTHING,
             _all(one["after"]),
-            _AT_ONCE if one["settled_at_once"] else _time(one["converged_after_s"]),
+            settled(one) or _NOTHING,
             str(one["lost"]),
             str(one["queries"]),
-            f"≥ {gap}" if one["loss_window_open"] else gap,
+            gap(one) or _NOTHING,
         )
     return rows
 
 
 def _steps(one: Numbers) -> list[str]:
     """Return who answered on the way and when, then what was odd of who answered at last: other ways, and strays."""
-    steps = [f"{_who(step)} {_time(step['first_s'])}–{_time(step['last_s'])}" for step in one["on_the_way"]]
+    steps = [f"{who(step)} {seconds(step['first_s'])}–{seconds(step['last_s'])}" for step in one["on_the_way"]]
     if one["rtt_changed_after_s"] is not None:
         rtts = f"{ms(one['rtt_ms_before'])} → {ms(one['rtt_ms_after'])} ms"
-        steps.append(f"RTT {rtts} from {_time(one['rtt_changed_after_s'])} on")
-    return steps + [f"once {_who(stray)} {_time(stray['first_s'])}" for stray in one["strays"]]
+        steps.append(f"RTT {rtts} from {seconds(one['rtt_changed_after_s'])} on")
+    return steps + [f"once {who(stray)} {seconds(stray['first_s'])}" for stray in one["strays"]]
 
 
 def _all(said: Sequence[Numbers]) -> str:
-    return " + ".join(_who(one) for one in said[:_MOST_STEPS]) or _NOTHING
-
-
-def _who(said: Numbers) -> str:
-    return f"“{clip(said['text'], _QUOTED)}”" if said["site"] is None else clip(said["site"], _QUOTED)
-
-
-def _time(time_s: float | None) -> str:
-    return _NOTHING if time_s is None else seconds(time_s)
+    return " + ".join(who(one) for one in said[:_MOST_STEPS]) or _NOTHING

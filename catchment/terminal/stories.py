@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
-from catchment.metrics.courses import Fate
-from catchment.metrics.wording import many
+from catchment.metrics.wording import many, seconds
 from catchment.terminal.as_paths import as_paths, named
 from catchment.terminal.cells import add_row, clip, harmless, ms, table, target_title
+from catchment.terminal.courses import few, gap, settled, who
 
 _LONGEST = 2000
 _QUOTED = 40
@@ -117,10 +117,10 @@ def _table(columns: Sequence[Column]) -> Table:
 
 def _stream_columns(streams: Sequence[Numbers | None]) -> list[Column]:
     return [
-        ("On the way", [_on_the_way(one) for one in streams]),
-        (">Settled s", [_settled(one) for one in streams]),
+        ("On the way", [_on_the_way(one) if one else "" for one in streams]),
+        (">Settled s", [settled(one) if one else "" for one in streams]),
         (">Lost", [str(one["lost"]) if one and one["lost"] else "" for one in streams]),
-        (">Gap s", [_gap(one) for one in streams]),
+        (">Gap s", [gap(one) if one else "" for one in streams]),
     ]
 
 
@@ -148,30 +148,8 @@ def _rtt(judged: Numbers | None) -> str:
     return "" if judged is None or judged["rtt_ms"] is None else ms(judged["rtt_ms"])
 
 
-def _on_the_way(stream: Numbers | None) -> str:
-    steps = [step["site"] or clip(step["text"], _QUOTED) for step in (stream["on_the_way"] if stream else ())]
-    more = f", {len(steps) - _MOST_STEPS} more" if len(steps) > _MOST_STEPS else ""
-    return ", ".join(map(harmless, steps[:_MOST_STEPS])) + more
-
-
-def _settled(stream: Numbers | None) -> str:
-    """Say how long after the first change answers were as they are at last; nothing of who did not notice.
-
-    Of who stayed, and is answered in another time since, it is how long that took.
-    """
-    if stream is None:
-        return ""
-    is_unaffected = stream["fate"] == Fate.UNAFFECTED
-    after_s = stream["rtt_changed_after_s" if is_unaffected else "converged_after_s"]
-    if after_s is None:
-        return "" if is_unaffected else "never"
-    return "first query" if stream["settled_at_once"] else f"{after_s:.3f}"
-
-
-def _gap(stream: Numbers | None) -> str:
-    if stream is None or stream["loss_window_s"] is None:
-        return ""
-    return f"{'≥ ' if stream['loss_window_open'] else ''}{stream['loss_window_s']:.3f}"
+def _on_the_way(stream: Numbers) -> str:
+    return few([who(step) for step in stream["on_the_way"]], _MOST_STEPS)
 
 
 def _catchments(rows: Sequence[Numbers]) -> str:
@@ -237,7 +215,7 @@ def _footnotes(story: Numbers) -> Iterator[str]:
     told = "ms: median round trip of DNS"
     if story["convergence"] is not None:
         spacing_s = story["convergence"]["targets"][0]["resolution_s"]
-        every = "" if spacing_s is None else f", a query every {spacing_s:.3f} s"
+        every = "" if spacing_s is None else f", a query every {seconds(spacing_s)} s"
         told += f". Settled, gap: seconds from the first change on, of the stream{every}"
     yield f"{told}."
     legend = named(story["vantage_points"], story["networks"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from catchment.workflow.converging import show_convergence
     from catchment.workflow.demonstrating import demo_steps
     from catchment.workflow.explaining import explain_vantage
-    from catchment.workflow.here import look_from_here
+    from catchment.workflow.here.looking import look_from_here
     from catchment.workflow.labs.changing import change_lab
     from catchment.workflow.labs.stories import run_story, tell_story
     from catchment.workflow.labs.tending import ask_bird, command_within, end_lab, list_labs, look_at_lab, raise_lab
@@ -85,7 +85,7 @@ _LATER = {
     "list_faults": "simulating",
     "list_labs": "labs.tending",
     "look_at_lab": "labs.tending",
-    "look_from_here": "here",
+    "look_from_here": "here.looking",
     "plan_campaign": "planning",
     "raise_lab": "labs.tending",
     "read_account": "managing",

@@ -16,7 +16,6 @@ from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
-import catchment
 from catchment import store
 from catchment.campaign import Campaign, PlatformName
 from catchment.errors import CatchmentError, Interrupted, InvalidRun, PlatformFailed, asked_to_stop
@@ -61,16 +60,8 @@ def run_campaign(  # noqa: PLR0913  (all but the first three have a usual value)
     campaign, services, targets = load_plan(file, root)
     start = float(int(clock()))
     path = _free_place(root / campaign.name, start) if out is None else out
-    header = Header(
-        campaign=campaign.name,
-        platform=campaign.platform,
-        created=iso_time(start) or "",
-        catchment=catchment.__version__,
-        services=tuple(services),
-        targets=tuple(targets),
-        cut=reused_window(campaign, start) if campaign.reuse else Window(),
-        plan=campaign,
-    )
+    cut = reused_window(campaign, start) if campaign.reuse else Window()
+    header = Header.of_plan(campaign, services, targets, created=iso_time(start) or "", cut=cut)
     simulated = campaign.lab.topology if campaign.platform is PlatformName.LAB else campaign.sandbox.topology
     made = store.begin_run(path, header, None if simulated is None else Path(simulated))
     with store.locked(path), _kept_if_accepted(path, made):

@@ -1,13 +1,14 @@
-"""What contradicts itself in a topology that a person wrote."""
+"""What contradicts itself in a topology that a person wrote, or what is asked of it."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+from catchment.errors import InvalidFile
 from catchment.geo import on_earth
-from catchment.model import AddressFamily
+from catchment.model import AddressFamily, Target
 from catchment.platforms.topology.elements import (
     AnycastService,
     AnycastSite,
@@ -44,6 +45,18 @@ def contradictions(topology: Topology) -> Iterator[str]:
     if circle:
         names = " → ".join(f"AS {asn}" for asn in circle)
         yield f"key 'links': {names} are each other's providers in a circle: turn one of these links round"
+
+
+def check_targets(topology: Topology, targets: Sequence[Target]) -> None:
+    """Raise InvalidFile where a target is no address of the service of its name in the topology."""
+    addresses = {service.name: service.addresses for service in topology.services}
+    for target in targets:
+        known = addresses.get(target.service or "", ())
+        if target.address not in known:
+            raise InvalidFile(
+                f"in the topology '{topology.name}' {target.address} is no address of '{target.service}', which has "
+                f"{', '.join(known) or 'none'}: mend the topology or the service"
+            )
 
 
 def _twice(key: str, what: str, values: Iterable[Hashable]) -> Iterator[str]:

@@ -6,14 +6,14 @@ they are those of its place. A `last_mile_ms` that is left out is 5 ms.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import MISSING, fields
-from enum import StrEnum
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from catchment.campaign import check, read_toml
+from catchment.campaign.toml_text import toml_value
 from catchment.errors import InvalidFile
 from catchment.platforms.topology.consistency import contradictions
 from catchment.platforms.topology.elements import AnycastService, AnycastSite, Place, Topology, VantagePoint
@@ -33,14 +33,21 @@ _COMMENTS = {
 
 
 def load_topology(path: Path) -> Topology:
-    """Read a topology file. Raises InvalidFile, which names the file, the key and what to do."""
+    """Read a topology file; addresses come out in their usual form, however they are written.
+
+    Raises InvalidFile, which names the file, the key and what to do.
+    """
     table = read_toml(path)
     _fill_in(table)
     topology = check(Topology, table, path)
     wrong = next(contradictions(topology), None)
     if wrong is not None:
         raise InvalidFile(f"{path}: {wrong}")
-    return topology
+    return replace(topology, services=tuple(map(_with_usual_addresses, topology.services)))
+
+
+def _with_usual_addresses(service: AnycastService) -> AnycastService:
+    return replace(service, addresses=tuple(str(ipaddress.ip_address(address)) for address in service.addresses))
 
 
 def _fill_in(table: dict[str, Any]) -> None:
@@ -73,7 +80,7 @@ def write_topology(topology: Topology, path: Path) -> None:
 def topology_text(topology: Topology) -> str:
     """Return a topology as TOML: arrays of one-line tables, defaults left out, the services last."""
     places = {place.code: place for place in topology.places}
-    lines = [f"name = {_value(topology.name)}", f"tie_break = {_value(topology.tie_break)}"]
+    lines = [f"name = {toml_value(topology.name)}", f"tie_break = {toml_value(topology.tie_break)}"]
     for key in ("places", "networks", "links", "vantage_points", "interceptors"):
         lines += ["", f"# {_COMMENTS[key]}", *_array(key, getattr(topology, key), places)]
     for number, service in enumerate(topology.services):
@@ -84,12 +91,12 @@ def topology_text(topology: Topology) -> str:
 def _service(service: AnycastService, places: dict[str, Place]) -> Iterator[str]:
     yield "[[services]]"
     for key in ("name", "asn", "addresses", "answers"):
-        yield f"{key} = {_value(getattr(service, key))}"
+        yield f"{key} = {toml_value(getattr(service, key))}"
     yield from _array("sites", service.sites, places)
 
 
 def _array(key: str, elements: Iterable[Any], places: dict[str, Place]) -> Iterator[str]:
-    rows = [f"  {_table(element, _follows(element, places))}," for element in elements]
+    rows = [f"  {toml_value(element, _follows(element, places))}," for element in elements]
     yield from [f"{key} = [", *rows, "]"] if rows else [f"{key} = []"]
 
 
@@ -104,28 +111,3 @@ def _follows(element: Any, places: dict[str, Place]) -> set[str]:
         found |= {"country"} if element.country == place.country else set()
         found |= {"last_mile_ms"} if element.last_mile_ms == _LAST_MILE_MS else set()
     return found
-
-
-def _value(value: Any) -> str:
-    """Return a value as TOML, on one line."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case StrEnum() | str():
-            # JSON's strings are TOML's basic strings, but for DEL, which TOML wants escaped.
-            return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-        case int() | float():
-            return repr(value)
-        case tuple():
-            return f"[{', '.join(_value(inner) for inner in value)}]"
-        case _:
-            return _table(value)
-
-
-def _table(element: Any, left_out: Collection[str] = ()) -> str:
-    keys = [field.name for field in fields(element) if getattr(element, field.name) != _default(field)]
-    return f"{{ {', '.join(f'{key} = {_value(getattr(element, key))}' for key in keys if key not in left_out)} }}"
-
-
-def _default(field: Any) -> Any:
-    return None if field.default is MISSING else field.default

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import catchment
 from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, Change, PlatformName, Query, Schedule
 from catchment.campaign import Lab as LabPlan
@@ -132,15 +131,8 @@ def _stream(
         queries=(Query(kind=Kind.DNS),),
         lab=LabPlan(stream_per_s=per_s, before_s=_BEFORE_S, settle_s=max(1, math.ceil(stream_s))),
     )
-    header = Header(
-        campaign=plan.name,
-        platform=plan.platform,
-        created=iso_time(int(time.time())) or "",
-        catchment=catchment.__version__,
-        services=(_as_service(service, topology),),
-        targets=(target,),
-        plan=plan,
-    )
+    created = iso_time(int(time.time())) or ""
+    header = Header.of_plan(plan, (_as_service(service, topology),), (target,), created=created)
     with tempfile.TemporaryDirectory(prefix="catchment-") as folder:
         path = Path(folder) / plan.name / "run"
         store.begin_run(path, header)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections.abc import Sequence
@@ -16,10 +15,10 @@ from catchment.campaign.own_vantages import lab_name
 from catchment.errors import InvalidFile, UnknownName
 from catchment.importers import Probes, point_row, write_asked
 from catchment.metrics import iso_time
-from catchment.model import Target
 from catchment.platforms.lab.routes import router_names
 from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology import Topology, load_topology
+from catchment.platforms.topology.consistency import check_targets
 from catchment.platforms.topology.elements import VantagePoint
 from catchment.store import Accepted, Header, ResultWriter
 from catchment.workflow.labs.keeping import lab_for
@@ -41,7 +40,7 @@ def run_lab(path: Path, header: Header, means: Means) -> Accepted:
     assert plan is not None  # noqa: S101  (only campaigns run in a lab)
     topology = load_topology(store.topology_file(path))
     asked = _asked(plan, topology)
-    _check_targets(header.targets, topology)
+    check_targets(topology, header.targets)
     for stale in store.raw_folder(path).iterdir():  # of a run that was killed: its lab is gone
         stale.unlink()
     measured = [service.name for service in header.services]
@@ -91,18 +90,6 @@ def _asked(plan: Campaign, topology: Topology) -> list[VantagePoint]:
     if not known:
         raise InvalidFile(f"topology '{topology.name}' has no vantage points: add one to 'vantage_points'")
     return [known[number] for number in dict.fromkeys(wanted or sorted(known))]
-
-
-def _check_targets(targets: Sequence[Target], topology: Topology) -> None:
-    """Raise InvalidFile where a target is no address of the service of its name in the topology."""
-    addresses = {service.name: service.addresses for service in topology.services}
-    for target in targets:
-        known = [str(ipaddress.ip_address(address)) for address in addresses.get(target.service or "", ())]
-        if target.address not in known:
-            raise InvalidFile(
-                f"in the topology '{topology.name}' {target.address} is no address of '{target.service}', which has "
-                f"{', '.join(known) or 'none'}: mend the topology or the service"
-            )
 
 
 def _wait_for_whole_second(changed_at: float) -> int:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,7 +85,8 @@ class Bench:
         """Change the routes amid a stream of queries; return when each step began, in seconds since 1970 UTC.
 
         The first step comes `before_s` after the start, the others as much later as they say; the times are by what
-        they say. What is returned with them knows when the stream was. Raises PlatformFailed.
+        they say. What is returned with them knows when the stream was. Raises PlatformFailed: at once where the lab
+        refuses a step, for what the stream would tell then is of no use.
         """
         first_s = plan.before_s - steps[0].after_s
         seconds = first_s + steps[-1].after_s + plan.settle_s
@@ -94,17 +95,22 @@ class Bench:
         start = time.time()
 
         def direct() -> None:
-            for step in steps:
-                if is_over.wait(max(0.0, start + first_s + step.after_s - time.time())):
-                    return
-                self.check_alive()
-                changed_at[step.after_s] = self.lab.apply(blueprint(self.topology, step.epochs))
+            try:
+                for step in steps:
+                    if is_over.wait(max(0.0, start + first_s + step.after_s - time.time())):
+                        return
+                    self.check_alive()
+                    changed_at[step.after_s] = self.lab.apply(blueprint(self.topology, step.epochs))
+            except BaseException:
+                with suppress(PlatformFailed):  # the lab may be gone, and its streams with it
+                    self.lab.end_streams()
+                raise
             is_over.wait(max(0.0, start + seconds - time.time()))
 
-        with ThreadPoolExecutor(max_workers=1) as beside:
+        with ThreadPoolExecutor(max_workers=1) as beside, self._streamed(plan.stream_per_s, seconds) as results:
             director = beside.submit(direct)
             try:
-                for result in self._streamed(plan.stream_per_s, seconds):
+                for result in results:
                     self.writer.write(result)
                     progress("a stream of queries amid the change", min(1.0, (time.time() - start) / seconds))
                 while not director.done():
@@ -115,8 +121,11 @@ class Bench:
             director.result()
         return replace(self, stream=replace(self.stream, start=start, stop=start + seconds)), changed_at
 
-    def _streamed(self, per_s: float, seconds: float) -> Iterator[dict[str, Any]]:
+    @contextmanager
+    def _streamed(self, per_s: float, seconds: float) -> Iterator[Iterator[dict[str, Any]]]:
+        """Yield the results of the stream, which begins at once; where it is of no queries there are none."""
         if per_s == 0:
+            yield iter(())
             return
         query = self.queries[self.stream.id]
         vantages = {name: self.vantages[name] for name in self.stream.vantage_points or ()}
@@ -124,7 +133,7 @@ class Bench:
             self.stream, query, vantages, per_s=per_s, seconds=seconds, timeout_s=_STREAM_TIMEOUT_S
         )
         with closing(results):
-            yield from results
+            yield results
 
     def finish(self) -> Accepted:
         """Return what was asked, and what came of it, when all results are stored."""

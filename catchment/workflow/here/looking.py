@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import catchment
 from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, Local, PlatformName, Protocol, Query
 from catchment.errors import PlatformFailed, UnknownName
@@ -22,13 +21,13 @@ from catchment.platforms.local.privileges import missing_privileges
 from catchment.services import find_service, usable_services
 from catchment.store import Header
 from catchment.workflow.explaining import explain_vantage
+from catchment.workflow.here.inquiring import Inquiry
+from catchment.workflow.here.telling import tell_targets, unsettled
+from catchment.workflow.here.throwaway import throwaway_folder
+from catchment.workflow.here.tracing import describe_path
 from catchment.workflow.importing import Progress, Say, rebuild
-from catchment.workflow.inquiring import Inquiry
 from catchment.workflow.probing import Measure, measure_round_here, note, vantage_name
 from catchment.workflow.reaching import Means
-from catchment.workflow.telling import tell_targets, unsettled
-from catchment.workflow.throwaway import throwaway_folder
-from catchment.workflow.tracing import describe_path
 
 FLOWS = 8
 """As many identity queries, each from a source port of its own: two servers behind one address hardly stay unseen."""
@@ -124,7 +123,7 @@ def look(
         means.say(missing)
     start, name = means.clock(), vantage_name(None)
     plan = _plan(wish, service, there, is_privileged=missing is None)
-    header = _header(plan, service, there, start)
+    header = Header.of_plan(plan, (service,), there, created=iso_time(int(start)) or "")
     with _folder(wish.out) as path, _made(path, header), store.locked(path):
         measurements, queries = own_measurements(plan.queries, there, (name,), start, None, None)
         accepted = note(path, measurements, name, wish.place)
@@ -197,18 +196,6 @@ def _plan(wish: Look, service: Service, targets: Sequence[Target], *, is_privile
         queries=tuple(_queries(service, is_privileged=is_privileged)),
         resolve_names=wish.with_names,
         local=Local(place=None if wish.place is None else wish.place.name, rate_per_s=wish.rate_per_s),
-    )
-
-
-def _header(plan: Campaign, service: Service, targets: Sequence[Target], now: float) -> Header:
-    return Header(
-        campaign=plan.name,
-        platform=plan.platform,
-        created=iso_time(int(now)) or "",
-        catchment=catchment.__version__,
-        services=(service,),
-        targets=tuple(targets),
-        plan=plan,
     )
 
 

@@ -15,9 +15,9 @@ from catchment.model import Kind
 from catchment.observe.traceroutes import read_trace
 from catchment.platforms.local.vantages import Vantage
 from catchment.store import Accepted, Measurement, Stage
+from catchment.workflow.here.tracing import KnownRouters, ask_about
 from catchment.workflow.probing import TIMEOUT_S, Measure, Result, settle, vantage_name
 from catchment.workflow.reaching import Means
-from catchment.workflow.tracing import KnownRouters, ask_about
 
 _MEASURED = 0.75  # of the work when all results are there
 

@@ -1,0 +1,1 @@
+"""What this host reaches: `looking` is the verb, `inquiring` what it asks, `telling` the numbers, `tracing` the way."""
