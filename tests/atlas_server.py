@@ -20,6 +20,8 @@ import trustme
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.keys import Key, Keys
 
+# With a server that answers, on a machine that may be busy; and with one that hangs, and then answers.
+PATIENCE_S, SHORT_PATIENCE_S = 30.0, 2.0
 KEY = "1b2c3d4e-0000-4000-8000-5f6a7b8c9d0e"
 
 
@@ -110,7 +112,7 @@ class AtlasServer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(PATIENCE_S)
 
     def _accept(self) -> None:
         while not self._over.is_set():
@@ -139,7 +141,7 @@ class AtlasServer:
     def _fail(self, connection: socket.socket, fault: Fault) -> None:
         match fault:
             case Fault.HANG:
-                self._over.wait(10)
+                self._over.wait(100)
             case Fault.RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             case Fault.CLOSE:
@@ -205,11 +207,12 @@ class Bench:
         *,
         key: str | Keys | None = KEY,
         sleep: Callable[[float], None] | None = None,
+        patience_s: float = PATIENCE_S,
         heard: Callable[[float], None] = lambda _: None,
         say: Callable[[str], None] = lambda _: None,
         trace: Callable[[str], None] = lambda _: None,
     ) -> Iterator[tuple[Atlas, AtlasServer]]:
-        """Yield a client and the server that it talks to."""
+        """Yield a client and the server that it talks to, for whose next bytes it waits so long."""
         with (
             serving(self.authority, script) as server,
             Atlas(
@@ -220,7 +223,7 @@ class Bench:
                 ),
                 sleep=sleep or self.slept.append,
                 random=lambda: 0.5,
-                timeout_s=(1.0, 0.25),
+                timeout_s=(PATIENCE_S, patience_s),
                 heard=heard,
                 say=say,
                 trace=trace,

@@ -34,6 +34,13 @@ ROOT = Path(__file__).parent.parent
 os.environ["CATCHMENT_SERVICES"] = str(ROOT / "tests" / "data" / "no-own-services")
 for variable in VARIABLES:  # nor are the developer's keys for tests
     os.environ.pop(variable, None)
+# Nor is the terminal, the language or the network of whoever runs the tests.
+for variable in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
+    os.environ.pop(variable, None)
+for variable in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(variable, None)
+    os.environ.pop(variable.upper(), None)
+os.environ["LC_ALL"] = "C.UTF-8"
 SAMPLE = ROOT / "tests" / "data" / "frankfurt"
 EXAMPLE_SERVICE = ROOT / "campaigns" / "services" / "example-dns.toml"
 

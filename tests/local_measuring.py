@@ -22,11 +22,14 @@ from catchment.platforms.local.privileges import missing_privileges
 from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.vantages import Vantage
 
+_PATIENCE_S = 20.0
+
 
 def wait_for(address: str) -> None:
     """Wait until a host says that nobody listens at a port: then the links are up (of IPv6 that takes a second)."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for _ in range(60):
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end:
         with socket.socket(family, socket.SOCK_DGRAM) as line:
             line.settimeout(0.05)
             line.connect((address, 9))
@@ -35,20 +38,25 @@ def wait_for(address: str) -> None:
                 line.recv(1)
             except ConnectionRefusedError:
                 return
-            except TimeoutError:
-                continue
+            except OSError:  # nothing yet, or a router that has no neighbour yet
+                time.sleep(0.02)
     raise TimeoutError(f"{address} does not answer")
 
 
 def main(wish: dict[str, Any]) -> None:
-    """Print each result with the number of its round and its place in that, and at last what privileges pings lack."""
+    """Print each result with the number of its round and its place in that.
+
+    At last what privileges pings lack, and how long each round took (s).
+    """
     if "user" in wish:  # the interpreter may lie where that user cannot read it, so it is not started anew
         os.setgroups([])
         os.setresgid(*[wish["user"]] * 3)
         os.setresuid(*[wish["user"]] * 3)
     for address in wish.get("wait_for", ()):
         wait_for(address)
+    took_s = []
     for number, of_round in enumerate(wish["rounds"]):
+        began = time.monotonic()
         queries = [check(Query, query, Path("query")) for query in of_round["queries"]]
         targets = [Target(service=None, address=address) for address in of_round["targets"]]
         asked = own_measurements(queries, targets, ["local:test"], time.time(), None, None)
@@ -56,7 +64,9 @@ def main(wish: dict[str, Any]) -> None:
         places = {one.id: place for place, one in enumerate(asked[0])}
         for result in measure_round([Vantage(name="local:test")], *asked, rate_per_s=200.0, timeout_s=timeout_s):
             tell({"round": number, "place": places[result["msm_id"]], "result": result})
-    tell({"missing": missing_privileges([Query(kind=Kind.PING), Query(kind=Kind.TRACEROUTE)])})
+        took_s.append(time.monotonic() - began)
+    missing = missing_privileges([Query(kind=Kind.PING), Query(kind=Kind.TRACEROUTE)])
+    tell({"missing": missing, "took_s": took_s})
 
 
 def tell(found: dict[str, Any]) -> None:

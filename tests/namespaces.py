@@ -34,6 +34,6 @@ def _lacking(*programs: str) -> str | None:
     words = ["unshare", "-m", "-n"] if os.geteuid() == 0 else ["unshare", "-U", "-r", "-m", "-n"]
     command = [*words, "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _TRIAL]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=20, check=False, env={**os.environ, "PATH": path}
+        command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PATH": path}
     )
     return None if done.returncode == 0 else f"no network namespaces on this machine ({done.stderr.strip()[:200]})"

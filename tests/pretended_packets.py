@@ -47,6 +47,8 @@ class PretendedPackets:
     is_traced: bool = True
     error: Mapping[str, Any] | None = None
     ping_error: str | None = None
+    dns_error: Mapping[str, Any] = field(default_factory=lambda: {"timeout": 2000})
+    refusing_hop: Mapping[str, Any] | None = None
     per_packet_s: float = 0.001
     sent: list[tuple[Kind, str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -98,7 +100,7 @@ class PretendedPackets:
             return {"error": dict(self.error)}
         identity = self.identify(measurement, number)
         if identity is None:
-            return {"error": {"timeout": 2000}}
+            return {"error": dict(self.dns_error)}
         wire = message(identity, query=query.name)
         return {"result": {"rt": self.rtt_ms, "size": len(wire), "abuf": base64.b64encode(wire).decode()}}
 
@@ -114,6 +116,8 @@ class PretendedPackets:
     def _hops(self, target: str) -> list[dict[str, Any]]:
         if self.error is not None:
             return [{"hop": 1, "error": "sendto failed: Network is unreachable"}]
+        if self.refusing_hop is not None:
+            return [{"hop": 1, "result": [dict(self.refusing_hop)]}]
         if not self.is_traced:
             return [{"hop": number, "result": [{"x": "*"}]} for number in (1, 2, 3, 4, 5, 255)]
         return [

@@ -28,6 +28,7 @@ from catchment.platforms.atlas.hiding import Hiding
 from catchment.platforms.atlas.keys import Key, Keys
 from tests.atlas_server import (
     KEY,
+    SHORT_PATIENCE_S,
     Answer,
     AtlasServer,
     Bench,
@@ -180,13 +181,13 @@ def test_nobody_waits_an_hour_in_silence(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE, Fault.HANG])
 def test_a_connection_that_fails_is_tried_again(bench: Bench, fault: Fault) -> None:
-    with bench.atlas([fault, ok({"id": 1})]) as (atlas, _):
+    with bench.atlas([fault, ok({"id": 1})], patience_s=SHORT_PATIENCE_S) as (atlas, _):
         assert atlas.get("/measurements/1/") == {"id": 1}
     assert bench.slept == [1.0]
 
 
 def test_a_server_that_hangs_is_given_up(bench: Bench) -> None:
-    with bench.atlas(lambda _: Fault.HANG) as (atlas, _), pytest.raises(PlatformFailed) as failure:
+    with bench.atlas(lambda _: Fault.HANG, patience_s=0.25) as (atlas, _), pytest.raises(PlatformFailed) as failure:
         atlas.get("/probes/")
     assert one_line(failure).endswith("reading /probes/: no answer in time: check the network, or try again later")
 
@@ -228,20 +229,31 @@ def test_half_an_answer_is_asked_for_again(bench: Bench) -> None:
         assert atlas.get("/measurements/1/") == {"id": 12345}
 
 
+def reserved() -> socket.socket:
+    """Return a socket that keeps a port on which nobody listens."""
+    line = socket.socket()
+    line.bind(("127.0.0.1", 0))
+    return line
+
+
 def test_a_port_where_nobody_listens_is_said_so(bench: Bench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with (
-        Atlas(Endpoint(server=f"127.0.0.1:{port}"), sleep=bench.slept.append) as atlas,
+        reserved() as taken,
+        Atlas(Endpoint(server=f"127.0.0.1:{taken.getsockname()[1]}"), sleep=bench.slept.append) as atlas,
         pytest.raises(PlatformFailed) as failure,
     ):
+        port = taken.getsockname()[1]
         atlas.get("/probes/")
     assert f"127.0.0.1:{port}: reading /probes/: the connection was refused" in one_line(failure)
     assert len(bench.slept) == 4
 
 
-def test_a_name_that_nobody_knows_is_said_so(bench: Bench) -> None:
-    with Atlas(Endpoint(server="atlas.invalid"), sleep=bench.slept.append, timeout_s=(1, 1)) as atlas:
+def test_a_name_that_nobody_knows_is_said_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def know_nobody(*_: object) -> None:  # there are resolvers that know an address for every name
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", know_nobody)
+    with Atlas(Endpoint(server="atlas.invalid"), sleep=bench.slept.append) as atlas:
         atlas._session._http.trust_env = False
         with pytest.raises(PlatformFailed, match="its name cannot be resolved: check the network"):
             atlas.get("/probes/")
@@ -435,7 +447,8 @@ def test_measurements_are_created_on_named_probes(bench: Bench) -> None:
     [Fault.RESET, Fault.CLOSE, Fault.HANG, html(502), *(error(status, "x") for status in (408, 500, 503, 504, 599))],
 )
 def test_a_post_whose_answer_is_lost_is_never_sent_twice(bench: Bench, fault: Answer | Fault) -> None:
-    with bench.atlas([fault, Answer(status=201, body={"measurements": [1]})]) as (atlas, server):
+    answers = [fault, Answer(status=201, body={"measurements": [1]})]
+    with bench.atlas(answers, patience_s=SHORT_PATIENCE_S) as (atlas, server):
         with pytest.raises(PlatformUnsure) as failure:
             create(atlas)
         assert len(server.requests) == 1
@@ -461,11 +474,12 @@ def test_a_post_that_was_throttled_is_left_to_whoever_knows_when_it_is_to_begin(
 
 
 def test_a_post_to_a_port_that_opens_late_is_tried_again(bench: Bench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    taken = reserved()
+    port = taken.getsockname()[1]
     servers: list[AtlasServer] = []
 
     def open_port(_: float) -> None:
+        taken.close()
         servers.append(AtlasServer(bench.authority, [Answer(status=201, body={"measurements": [1]})], port))
 
     endpoint = Endpoint(server=f"127.0.0.1:{port}", verify=str(bench.ca_file), keys=keys_of(KEY))
@@ -478,7 +492,10 @@ def test_a_post_to_a_port_that_opens_late_is_tried_again(bench: Bench) -> None:
 
 def test_a_post_to_a_port_where_nobody_listens_has_made_nothing(bench: Bench) -> None:
     with (
-        Atlas(Endpoint(server="127.0.0.1:1", keys=keys_of(KEY)), sleep=bench.slept.append) as atlas,
+        reserved() as taken,
+        Atlas(
+            Endpoint(server=f"127.0.0.1:{taken.getsockname()[1]}", keys=keys_of(KEY)), sleep=bench.slept.append
+        ) as atlas,
         pytest.raises(PlatformFailed) as failure,
     ):
         create(atlas)

@@ -152,7 +152,8 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
             text += line
         yield process, json.loads(text)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (130, "catchment: interrupted\n")
     assert not (tmp_path / "sandbox").exists()
 
 
@@ -188,7 +189,7 @@ def test_a_served_sandbox_takes_new_measurements_at_its_own_speed(
     assert done.returncode == 0
     assert re.fullmatch(r"key: ATLAS_CREATE_KEY\n2 measurements accepted \(.*\), until .*Z; results .*\n", done.stderr)
     assert json.loads(done.stdout)["targets"][0]["vantage_points"]["total"] >= 18
-    assert time.monotonic() - began < 30  # of two minutes at the server
+    assert time.monotonic() - began < 100  # of two minutes at the server
 
 
 def test_a_world_is_written_as_a_file(catchment: Catchment, tmp_path: Path) -> None:
@@ -273,10 +274,11 @@ def test_signals_that_come_at_once_do_not_lock_it_up(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(program, cwd=tmp_path, env=environ, stderr=subprocess.PIPE) as process:
         while not (tmp_path / "demo" / "before").exists():
+            assert process.poll() is None
             time.sleep(0.01)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert process.returncode in (130, -signal.SIGINT, -signal.SIGTERM)
 
 

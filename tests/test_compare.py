@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.false_alarms import alarms, compare_noise, count_alarms
+from benchmarks.false_alarms import Noise, alarms, compare_noise, count_alarms
 from benchmarks.two_sides import Seen, compare_sides, lost
 from catchment import terminal, workflow
 from catchment.compare import pair_targets
-from catchment.compare.surplus import is_news
+from catchment.compare.surplus import are_lost_together, is_news
 from catchment.errors import UnknownName
 from catchment.model import Grouping, Level, Target, Verdict, Window
 from catchment.services import find_service
 from catchment.store import Run
-from tests.atlas_results import NOON, dns_error, dns_result, ping_result
+from tests.atlas_results import NOON, dns_error, dns_result, ping_result, traceroute_result
 from tests.conftest import EXAMPLE_SERVICE
 
 Import = Callable[..., Run]
@@ -252,6 +252,78 @@ def test_of_several_sites_only_those_with_several_vantage_points_can_be_dead() -
     )
 
 
+def test_two_lost_queries_at_a_small_site_kill_no_server_where_others_lose_some_too() -> None:
+    # 5 of the 198 others lost theirs: at one of 51 sites with two, both do in 3 comparisons of a hundred.
+    pairs = [one for n in range(50) for one in at(f"s{n}", 2 * n, 2 * n + 1)]
+    before = [*pairs, *at("fra", *range(100, 200))]
+    after = [*none(Verdict.DNS_DEAD, 0, 1, *range(100, 105)), *pairs[2:], *at("fra", *range(105, 200))]
+    found = compare_sides(before, after)
+    assert found["dead_beside"] == {"vantage_points": 5, "of": 198, "sites": 51}
+    assert found["summary"] == "None of 193 vantage points moved. 7 reached a site only before (after: dns-dead 7)."
+    # Four of four do not.
+    before, after = [*before, *at("s0", 200, 201)], [*after, *none(Verdict.DNS_DEAD, 200, 201)]
+    assert compare_sides(before, after)["summary"] == (
+        "None of 193 vantage points moved. 4 vantage points: pings are answered, DNS is not: the servers at s0 seem "
+        "dead while its route stays. 5 reached a site only before (after: dns-dead 5)."
+    )
+
+
+def test_where_all_sites_are_dead_they_are_told() -> None:
+    found = compare_sides([*at("fra", 1, 2), *at("ber", 3, 4)], none(Verdict.DNS_DEAD, 1, 2, 3, 4))
+    assert found["summary"] == (
+        "4 vantage points: pings are answered, DNS is not: the servers at ber and fra seem dead while their routes "
+        "stay."
+    )
+
+
+def test_who_was_never_heard_of_before_has_not_found_the_service() -> None:
+    before, after = none(Verdict.TIMEOUT, 1, 2), at("fra", 3, 4, 5)
+    assert compare_sides(before, after)["summary"] == (
+        "No vantage point reached a site both before and after. 3 reached a site only after (before: no-result 3)."
+    )
+    assert compare_sides(before, [*after, *at("fra", 1, 2)])["summary"] == (
+        "2 vantage points reach a site now, and none did before (2 timeout). "
+        "3 reached a site only after (before: no-result 3)."
+    )
+
+
+def test_targets_that_only_one_run_has_are_named(import_lines: Import, tmp_path: Path) -> None:
+    service = tmp_path / "both.toml"
+    text, four, six = EXAMPLE_SERVICE.read_text(), '{ address = "192.0.2.53" }', '{ address = "2001:db8::53" }'
+    assert four in text
+    service.write_text(text.replace(four, f"{four}, {six}"))
+    over_six = dns_result(1, dst_addr="2001:db8::53", dst_name="2001:db8::53", af=6, msm_id=90_000_010)
+    both = import_lines(dns_result(1), over_six, service=str(service))
+    one = import_lines(dns_result(1), service=str(service))
+
+    def warnings(before: Run, after: Run, **options: Any) -> tuple[str, ...]:
+        found: tuple[str, ...] = workflow.compare_runs((before, Window()), (after, Window()), **options)["warnings"]
+        return found
+
+    said = "2001:db8::53 (example-dns) was measured in {} only, and is not compared"
+    assert warnings(both, one) == warnings(both, one, target="example-dns") == (said.format("BEFORE"),)
+    assert warnings(one, both) == (said.format("AFTER"),)
+    assert warnings(both, one, af=4) == warnings(both, one, target="192.0.2.53") == warnings(both, both) == ()
+
+
+def test_traceroutes_that_cannot_be_read_any_more_are_counted(import_lines: Import) -> None:
+    def through(router: str) -> Run:
+        return import_lines(*(one for n in (1, 2) for one in (dns_result(n), traceroute_result(n, router, 9))))
+
+    def told() -> tuple[int, tuple[str, ...]]:
+        found = workflow.compare_runs((before, Window()), (after, Window()))
+        return found["targets"][0]["paths"]["compared"], found["warnings"]
+
+    before, after = through("198.51.100.1"), through("198.51.100.2")
+    assert told() == (2, ())
+    (raw,) = (after.path / "raw").iterdir()
+    raw.write_bytes(b"".join(raw.read_bytes().splitlines(keepends=True)[:2]))  # the first vantage point's
+    lack = "of its traceroutes cannot be read any more, and paths were compared without them"
+    assert told() == (1, (f"{raw}: 1 {lack}",))
+    raw.unlink()
+    assert told() == (0, (f"{raw}: 2 {lack}",))
+
+
 def test_runs_without_a_common_target_are_refused(sample: dict[str, Run], import_lines: Import) -> None:
     other = import_lines(dns_result(1, "ns1.nl-ams.k.ripe.net", dst_addr="193.0.14.129"), service="k-root")
     with pytest.raises(UnknownName, match="no target in common"):
@@ -452,13 +524,128 @@ def test_news_is_a_surplus_beyond_chance(more: int, less: int, of: int, news: bo
     assert is_news(more, less, of) is news
 
 
-@pytest.mark.parametrize(("size", "answers"), [(10, (1, 1)), (30, (4, 4)), (100, (20, 1))])
-def test_noise_alone_raises_no_alarm(size: int, answers: tuple[int, int]) -> None:
-    assert count_alarms(size, answers, range(4)).total() == 0
+@pytest.mark.parametrize(
+    ("count", "lost", "elsewhere", "groups", "together"),
+    [
+        (2, 0, 7, 1, True),  # nobody else lost anything
+        (2, 0, 0, 2, True),  # there is nobody else
+        (2, 5, 100, 3, True),  # 3 of 400
+        (2, 5, 100, 5, False),
+        (3, 5, 100, 79, True),  # 79 of 8,000
+        (3, 5, 100, 81, False),
+        (9, 50, 100, 6, False),
+        (10, 50, 100, 6, True),  # 6 of 1,024
+    ],
+)
+def test_a_group_is_lost_together_if_chance_takes_one_in_a_hundred_comparisons_at_most(
+    count: int, lost: int, elsewhere: int, groups: int, together: bool
+) -> None:
+    assert are_lost_together(count, lost_elsewhere=lost, elsewhere=elsewhere, groups=groups) is together
+
+
+@pytest.mark.parametrize(
+    ("size", "noise"),
+    [
+        (10, Noise(answers=(1, 1))),
+        (30, Noise(answers=(4, 4))),
+        (100, Noise(answers=(20, 1))),
+        (100, Noise(answers=(1, 1), traces=(1, 3))),
+        (100, Noise(answers=(3, 60), whole_ms=True)),
+        (100, Noise(answers=(1, 20), boxed=0.1)),
+        (100, Noise(answers=(20, 1), boxed=0.1)),
+    ],
+)
+def test_noise_alone_raises_no_alarm(size: int, noise: Noise) -> None:
+    assert count_alarms(size, noise, range(4)).total() == 0
 
 
 def test_amid_the_noise_a_tenth_that_is_slower_is_noticed() -> None:
-    assert alarms(compare_noise(150, (20, 20), 0, slower=15)) & {"slower", "leak"}
+    assert alarms(compare_noise(150, Noise(answers=(20, 20)), 0, slower=15)) & {"slower", "leak"}
+
+
+@pytest.mark.parametrize("answers", [(1, 1), (20, 20), (1, 20), (20, 1)])
+def test_amid_boxes_that_answer_now_and_then_a_hijack_leads_the_summary(answers: tuple[int, int]) -> None:
+    found = compare_noise(100, Noise(answers=answers, boxed=0.1), 0, hijacked=30, share=0.9)
+    assert "caught" in alarms(found)
+    assert found["summary"].index("ns1.hijacker.example") < found["summary"].index("moved")
+
+
+def test_of_equal_round_trips_as_many_are_drawn_as_chance_has_it() -> None:
+    # Every fifth of 60 answers takes 30 ms. That two of three do comes to one vantage point in ten, to 6 of 60 with a
+    # deviation of 2.3.
+    rtts_ms = [30.0] * 12 + [10.0] * 48
+    before = at("fra", *range(1, 61), rtts_ms=[10.0, 10.0, 30.0])
+    found = compare_sides(before, at("fra", *range(1, 61), rtts_ms=rtts_ms), drawn=True)
+    assert 1 <= found["slower"]["vantage_points"] <= 15
+    again = compare_sides(before, at("fra", *range(1, 61), rtts_ms=rtts_ms[::-1]), drawn=True)
+    assert again["slower"] == found["slower"]
+
+
+def test_who_is_asked_more_often_sooner_hears_a_box_and_that_is_no_news() -> None:
+    before, boxed = at("fra", *range(1, 61)), range(1, 13)
+    after = [
+        *at("fra", *boxed, rtts_ms=[20.0] * 18, foreign={EVIL: 2}),
+        *at("fra", *range(13, 61), rtts_ms=[20.0] * 20),
+    ]
+    found = compare_sides(before, after)
+    assert (found["caught"]["vantage_points"], found["caught"]["news"]) == (12, False)
+    assert found["caught"]["alike"]["vantage_points"] < 6  # 12 times one of ten
+    assert found["summary"] == "None of 60 vantage points moved."
+    found = compare_sides(after, before)
+    assert (found["freed"]["vantage_points"], found["freed"]["news"]) == (12, False)
+    assert found["summary"] == "None of 60 vantage points moved."
+
+
+def test_as_many_caught_as_freed_are_no_news() -> None:
+    one, other, rest = range(1, 9), range(9, 17), range(17, 101)
+    box: dict[str, Any] = {"rtts_ms": [20.0] * 3, "foreign": {EVIL: 1}}
+    clean: dict[str, Any] = {"rtts_ms": [20.0] * 4}
+    before = [*at("fra", *one, **box), *at("fra", *other, *rest, **clean)]
+    after = [*at("fra", *other, **box), *at("fra", *one, *rest, **clean)]
+    found = compare_sides(before, after)
+    assert (found["caught"]["vantage_points"], found["freed"]["vantage_points"]) == (8, 8)
+    assert found["summary"] == "None of 100 vantage points moved."
+
+
+def test_asked_once_as_many_caught_as_freed_are_no_news_and_counted_by_their_verdict() -> None:
+    one, other, rest = range(1, 4), range(4, 7), range(7, 101)
+    before, after = [*caught(*one), *at("fra", *other, *rest)], [*caught(*other), *at("fra", *one, *rest)]
+    assert compare_sides(before, after)["summary"] == (
+        "None of 94 vantage points moved. 3 reached a site only before (after: intercepted-foreign-identity 3), "
+        "3 reached a site only after (before: intercepted-foreign-identity 3)."
+    )
+
+
+def test_a_hijack_of_a_part_of_the_queries_is_told_of_many() -> None:
+    everybody, hit = range(1, 101), range(1, 31)
+    after = [
+        *at("fra", *hit, rtts_ms=[20.0] * 6, foreign={EVIL: 4}),
+        *at("fra", *everybody[30:], rtts_ms=[20.0] * 10),
+    ]
+    assert compare_sides(at("fra", *everybody, rtts_ms=[20.0] * 10), after)["summary"] == (
+        "30 of 100 vantage points now and then hear 'ns1.hijacker.example', which is none of the service's. "
+        "None of 100 vantage points moved."
+    )
+
+
+def test_who_got_no_answer_before_and_hears_somebody_else_now_is_told_first() -> None:
+    assert compare_sides(none(Verdict.TIMEOUT, *range(1, 11)), caught(*range(1, 11)))["summary"] == (
+        "10 of 10 vantage points now hear 'ns1.hijacker.example', which is none of the service's."
+    )
+
+
+def test_the_alarm_colour_is_for_news() -> None:
+    def colours(found: dict[str, Any]) -> bool:
+        numbers = {"before": "b", "after": "a", "service_digest": {}, "level": "site", "targets": [found]}
+        out = io.StringIO()
+        Console(file=out, width=250, highlight=False, color_system="standard", force_terminal=True).print(
+            terminal.show_comparison(numbers)
+        )
+        (line,) = (line for line in out.getvalue().splitlines() if "Answered by somebody else now" in line)
+        return "\x1b[1;31m" in line
+
+    assert colours(compare_sides(at("fra", 1, 2, 3), caught(1, 2, 3)))
+    assert not colours(compare_sides(at("fra", *range(1, 41)), [*at("fra", *range(1, 40)), *caught(40)]))
 
 
 def test_who_moved_is_not_slower_at_the_same_site() -> None:

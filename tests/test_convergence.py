@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from benchmarks.false_fates import always, count_fates, sites, usual
 from catchment import terminal, workflow
 from catchment.campaign import Campaign, CampaignTarget, PlatformName, Schedule
 from catchment.errors import UnknownName
 from catchment.metrics.courses import Course, Fate, Said, Sent, Stretch, follow
 from catchment.metrics.rises import find_rise
 from catchment.metrics.wording import seconds
-from catchment.model import Window
-from catchment.store import Run, write_header
+from catchment.model import Kind, Window
+from catchment.store import Accepted, Measurement, Run, Stage, find_run, write_accepted, write_header
 from tests.atlas_results import NOON, dns_error, dns_result
 
 Import = Callable[..., Run]
@@ -161,6 +163,71 @@ def test_one_stray_answer_of_a_third_moves_no_load_balancer() -> None:
     assert (found.fate, [one.said for one in found.strays]) == (Fate.UNAFFECTED, [LON])
 
 
+@pytest.mark.parametrize("stray", [LON, EVIL])
+def test_a_stray_before_is_nowhere_at_last(stray: Said) -> None:
+    found = course([*[FRA] * 50, stray, *[FRA] * 49], [BER] * 200)
+    assert (found.fate, found.before, found.after) == (Fate.CHANGED, (FRA,), (BER,))
+
+
+@pytest.mark.parametrize("queries", [10, 100])
+def test_a_stray_of_a_hijacker_before_hides_no_hijack(queries: int) -> None:
+    half = [FRA] * (queries // 2)
+    found = course([*half, EVIL, *half[1:]], [EVIL] * queries)
+    assert (found.fate, found.before, found.after) == (Fate.CAUGHT, (FRA,), (EVIL,))
+
+
+def test_where_a_third_answers_instead_of_one_few_answers_tell_that_it_is_gone() -> None:
+    # All five of ber among the first 10 of 20 answers are chance in C(10,5) / C(20,5) = 1.6 % of cases.
+    found = course([FRA, BER] * 5, [FRA, LON] * 5)
+    assert (found.fate, set(found.after)) == (Fate.CHANGED, {FRA, LON})
+
+
+@pytest.mark.parametrize(("site", "fate"), [(FRA, Fate.UNAFFECTED), (BER, Fate.CHANGED)])
+def test_a_stray_between_several_that_say_the_same_is_one_wherever_it_comes(site: Said, fate: Fate) -> None:
+    for earlier in range(3, 97):
+        found = course([FRA] * 100, [*[site] * earlier, LON, *[site] * (99 - earlier)])
+        assert (found.fate, found.after, len(found.strays)) == (fate, (site,), 1), earlier
+
+
+@pytest.mark.parametrize("last", [[LON], [LON, BER], [LON, BER, BER], [LON, LON]])
+def test_of_whoever_was_quiet_but_for_its_last_few_answers_nobody_knows(last: list[Said]) -> None:
+    assert course([FRA] * 50, [*[BER] * 97, *last]).fate == Fate.TOO_FEW
+
+
+def test_several_single_answers_of_the_same_site_are_its_share_of_the_flows_and_no_strays() -> None:
+    # Five of 85; of 1 % strays from one of three other sites there would be 0.3.
+    found = course([FRA] * 85, [*([FRA] * 12 + [BER]) * 5, *[FRA] * 20])
+    assert found.strays == ()
+    assert found.fate != Fate.UNAFFECTED
+    strayed = course([FRA] * 85, [*[FRA] * 12, BER, *[FRA] * 12, LON, *[FRA] * 12, EVIL, *[FRA] * 20])
+    assert (strayed.fate, len(strayed.strays)) == (Fate.UNAFFECTED, 3)
+
+
+@pytest.mark.parametrize(
+    ("lost_before", "lost_at_last", "fate"),
+    [
+        (0, 3, Fate.SILENT),
+        (10, 3, Fate.UNAFFECTED),
+        (10, 9, Fate.UNAFFECTED),  # of two queries one is lost: nine in a row once in 512 times
+        (10, 10, Fate.SILENT),  # once in 1,024 times
+        (1, 3, Fate.SILENT),  # of 20 one: once in 8,000 times
+        (20, 3, Fate.UNAFFECTED),
+    ],
+)
+def test_so_many_lost_at_last_are_silence_as_the_loss_before_does_not_make_likely(
+    lost_before: int, lost_at_last: int, fate: Fate
+) -> None:
+    asked = 20 if lost_before < 20 else 40
+    sent = Sent(before=asked, after=20 + lost_at_last, lost_before=lost_before, lost_at_last=lost_at_last)
+    assert follow(stretches([FRA] * (asked - lost_before), -asked), stretches([FRA] * 20), sent).fate == fate
+
+
+def test_whoever_never_answered_before_is_silent_as_ever() -> None:
+    lost = Sent(before=10, after=10, lost_before=10, lost_at_last=10)
+    assert follow([], [], lost).fate == Fate.NEVER_ANSWERED
+    assert follow([], stretches([BER] * 5), replace(lost, lost_at_last=5)).fate == Fate.SILENT
+
+
 @pytest.mark.parametrize(
     ("before", "after", "lost", "fate"),
     [
@@ -242,6 +309,20 @@ def test_a_rise_for_good_is_found_with_its_time_and_jitter_is_none() -> None:
     nearer = find_rise([ms for _, ms in longer[10:]], same)
     assert nearer.since_s == 0.0
     assert nearer.after_ms == pytest.approx(30.0, abs=3.0)
+
+
+@pytest.mark.parametrize("queries", [30, 60])
+def test_strays_hardly_ever_hide_a_move_and_are_nowhere_at_last(queries: int) -> None:
+    # Of 60 answers 1 % strays: two or more in one vantage point of eight, close to each other in few of these.
+    fates, ghosts = count_fates(300, queries, always(sites(FRA), sites(BER)))
+    assert fates[Fate.CHANGED] >= 0.95 * 300
+    assert ghosts <= 1
+    assert set(fates) <= {Fate.CHANGED, Fate.TOO_FEW, Fate.NEVER_SETTLED}
+
+
+def test_heavy_loss_as_before_is_hardly_ever_silence_and_silence_is_always_told() -> None:
+    assert count_fates(300, 30, usual(0.5))[0][Fate.SILENT] <= 3
+    assert count_fates(300, 30, always(sites(FRA, lost=0.3), sites(FRA, lost=1.0)))[0] == {Fate.SILENT: 300}
 
 
 def test_few_round_trips_or_a_passing_queue_are_no_other_way() -> None:
@@ -425,6 +506,112 @@ def test_a_campaign_of_a_query_a_minute_is_that_exact_and_no_more(import_lines: 
         "Of 1 vantage point 1 changed site. Who settled had done so by the first query after the change (a query every "
         "60 s). None of 10 queries was lost."
     )
+
+
+def by_id_server(probe: int, *answers: str, start_s: float = -5.0) -> list[dict[str, Any]]:
+    """Return results of id.server, which the service does not promise to answer, every half a second."""
+    told = [(None if code == "REFUSED" else f"{code}1.example-dns.net") for code in answers]
+    return [
+        dns_result(
+            probe,
+            identity,
+            rcode="REFUSED" if identity is None else "NOERROR",
+            query="id.server",
+            rtt_ms=10.0,
+            timestamp=CHANGE + start_s + STEP_S * turn,
+            msm_id=90_000_009,
+        )
+        for turn, identity in enumerate(told)
+    ]
+
+
+def test_what_is_refused_and_was_never_promised_is_nowhere_that_anybody_was(import_lines: Import) -> None:
+    refused = ("REFUSED",) * 30
+    slower = [
+        dns_result(2, rtt_ms=10.0 if turn < 12 else 280.0, timestamp=CHANGE - 5 + STEP_S * turn) for turn in range(30)
+    ]
+    run = import_lines(
+        *(*stream(1, *BEFORE, *("ber",) * 20), *by_id_server(1, *refused, start_s=-4.9)),
+        *(*slower, *by_id_server(2, *refused, start_s=-4.9)),
+    )
+    target, points = told(run)
+    one, other = points["atlas:1"], points["atlas:2"]
+    assert (one["fate"], one["site_before"], one["site_after"]) == ("changed", "fra", "ber")
+    assert [(move["from"], move["to"]) for move in target["moves"]] == [("fra", "ber")]
+    assert (other["fate"], other["site_after"], other["rtt_changed_after_s"]) == ("unaffected", "fra", 1.0)
+    assert (one["queries"], one["lost"]) == (40, 0)
+
+
+@pytest.mark.parametrize("named", [0, 2])
+def test_whoever_is_refused_all_the_time_since_changed(import_lines: Import, named: int) -> None:
+    _, points = told(import_lines(*by_id_server(1, *BEFORE, *("fra",) * named, *("REFUSED",) * 18)))
+    point = points["atlas:1"]
+    assert (point["fate"], point["site_before"], point["converged_after_s"]) == ("changed", "fra", named * STEP_S)
+    assert [one["text"] for one in point["after"]] == ["REFUSED"]
+
+
+def test_loss_before_the_change_is_held_against_the_loss_at_last(import_lines: Import) -> None:
+    lossy = ("fra", None) * 10
+    run = import_lines(
+        *stream(1, *lossy, *("fra",) * 10, None, None, None, start_s=-10.0),
+        *stream(2, *lossy, *(None,) * 13, start_s=-10.0),
+    )
+    _, points = told(run)
+    assert {name: point["fate"] for name, point in points.items()} == {"atlas:1": "unaffected", "atlas:2": "silent"}
+
+
+def test_what_was_under_way_at_the_change_is_of_neither_side(import_lines: Import, tmp_path: Path) -> None:
+    def asked(start_s: float, code: str, rtt_ms: float) -> dict[str, Any]:
+        return dns_result(1, f"{code}1.example-dns.net", rtt_ms=rtt_ms, timestamp=CHANGE + start_s)
+
+    # Sent 5 ms before the change and back 35 ms after it: from ber, where the route leads by then. What took longer
+    # had come by then, or is of long ago.
+    run = import_lines(
+        asked(-30, "fra", 4000), asked(-2, "fra", 15), asked(-0.3, "fra", 40), asked(-0.005, "ber", 40),
+        *(asked(turn, "ber", 40) for turn in (1, 2, 3)),
+    )  # fmt: skip
+    write_header(run.path, planned(run, settle_s=1).header)
+    before, after = (find_run(f"{run.path}[{side}]", tmp_path) for side in ("before", "after"))
+    assert (before[1], after[1]) == (Window(end=CHANGE - 0.04), Window(start=CHANGE + 1))
+    found = workflow.compare_runs(before, after)["targets"][0]
+    assert ([(move["from"], move["to"]) for move in found["moves"]], found["moved_flapping"]) == ([("fra", "ber")], 0)
+    assert workflow.show(*before)["targets"][0]["flips"]["changed_once"] == 0
+
+
+def test_an_answer_that_took_for_ever_takes_no_more_than_a_second_from_what_was_before(
+    import_lines: Import, tmp_path: Path
+) -> None:
+    late = dns_result(1, "fra1.example-dns.net", rtt_ms=60_000.0, timestamp=CHANGE - 0.5)
+    run = import_lines(*stream(1, *BEFORE, "fra"), late)
+    write_header(run.path, planned(run).header)
+    assert find_run(f"{run.path}[before]", tmp_path)[1] == Window(end=CHANGE - 1)
+
+
+def test_in_a_lab_a_gap_ends_with_the_stream_and_not_with_the_round_that_comes_later(import_lines: Import) -> None:
+    lost_later = dns_error(1, timestamp=CHANGE + 7)
+    run = import_lines(*stream(1, *BEFORE, "fra", None, None, None), lost_later)
+    run = planned(replace(run, header=replace(run.header, platform="lab")), settle_s=3)
+    asked = Measurement(
+        id=1, kind=Kind.DNS, target="192.0.2.53", af=4, query="hostname.bind", nsid=True, probes=None,
+        vantage_points=("atlas:1",), start=CHANGE - 5, stop=None, interval_s=None, reused=False,
+    )  # fmt: skip
+    streamed = replace(asked, id=2, stop=CHANGE + 2)
+    for measurements, gap_s, lost in (((asked, streamed), 1.0, 3), ((asked,), 6.5, 4)):
+        write_accepted(run.path, Accepted(tag="", stage=Stage.NAMED, measurements=measurements))
+        (point,) = workflow.show_convergence(replace(run))["targets"][0]["vantage_points"]
+        # Lost at 0.5, 1 and 1.5 s, and by the round at 7 s.
+        assert (point["loss_window_s"], point["loss_window_open"], point["lost"]) == (gap_s, True, lost)
+
+
+def test_on_a_narrow_terminal_no_number_of_a_convergence_is_broken(import_lines: Import) -> None:
+    run = import_lines(*stream(1, *BEFORE, "ber", *("lon",) * 6, *(None,) * 23), *stream(100_000, *BEFORE, None, None))
+    numbers = workflow.show_convergence(planned(run))
+    for width in (60, 80):
+        out = io.StringIO()
+        Console(file=out, width=width, highlight=False).print(terminal.show_convergence(numbers))
+        words = out.getvalue().split()
+        for word in ("Vantage", "Settled", "Before", "atlas:100000", "silent", "never", "11", "0.5–3", "23", "30"):
+            assert word in words, (word, width)
 
 
 def test_a_run_without_a_planned_change_says_so(import_lines: Import) -> None:

@@ -163,6 +163,8 @@ def test_a_new_site_cannot_be_withdrawn_before_it_is_there() -> None:
     [
         (Change(change=ChangeName.WITHDRAW, site="fro"), "no site 'fro' then: did you mean 'fra'?"),
         (Change(change=ChangeName.RECOVER, site="lom"), "no site 'lom' then: did you mean 'lon'?"),
+        (Change(change=ChangeName.HIJACK, asn=64500), "AS 64500 is a service's own: name one of 1, 2, 3, 4, 5"),
+        (Change(change=ChangeName.LEAK, asn=64500), "AS 64500 is a service's own: name one of 1, 2, 3, 4, 5"),
         (Change(change=ChangeName.WITHDRAW, site="fra", service="exmaple"), "did you mean 'example'?"),
         (Change(change=ChangeName.LEAK, asn=55), "no AS 55: did you mean '5'?"),
         (Change(change=ChangeName.HIJACK, asn=999), "no AS 999: there are 1, 2, 3, 4, 5"),

@@ -100,6 +100,12 @@ def test_a_lab_with_changes_measures_before_and_after_and_streams_meanwhile(tmp_
     plan = lab_plan(tmp_path, changes)
     # Two rounds of three DNS queries and a ping, and 10 queries a second for 4 s, from 10 vantage points each.
     assert plan["results"] == 2 * 4 * 10 + 10 * 4 * 10
+    # Each row has all ten vantage points, once.
+    rows = [line.split() for line in shown(plan).splitlines() if "hostname.bind" in line]
+    assert [(row[:-3], row[-2:]) for row in rows] == [
+        (["dns", "hostname.bind"], ["10", "60"]),
+        (["a", "stream", "of", "dns", "hostname.bind"], ["10", "400"]),
+    ]
 
 
 def test_a_vantage_point_that_the_lab_lacks_is_named(tmp_path: Path) -> None:

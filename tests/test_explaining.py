@@ -48,7 +48,7 @@ def told(
     verdict: Verdict, rule: str, observations: list[dict[str, Any]] | None = None, **values: Any
 ) -> tuple[str, list[str]]:
     """Return the explanation of a made-up case near Frankfurt, 10 km from there, as one text and as sentences."""
-    beside = ("evidence", "flips", "elsewhere", "kilometres", "peers", "same_place")
+    beside = ("evidence", "flips", "elsewhere", "kilometres", "peers", "same_place", "traces")
     more = {key: values.pop(key) for key in beside if key in values}
     row_of_place = row(
         VANTAGE_POINTS,

@@ -32,8 +32,8 @@ from catchment.platforms.reverse_names import RESOLVER
 from catchment.store import Run
 from catchment.workflow.here import looking
 from catchment.workflow.here.looking import Look, has_route, look
-from catchment.workflow.here.throwaway import throwaway_folder
 from catchment.workflow.reaching import Means
+from catchment.workflow.throwaway import throwaway_folder
 from tests.conftest import ROOT
 from tests.dns_server import answering, pointers
 from tests.pretended_packets import FRANKFURT, PretendedPackets
@@ -177,7 +177,7 @@ def test_a_site_that_is_closed_is_not_among_those_that_may_be_nearer() -> None:
     for target in found["targets"]:
         target["light"] |= {"around": "old", "sites": []}
     text = " ".join(screen(found).split())
-    assert "no farther from old; of the other sites 0 may be nearer" in text
+    assert "no farther from old; no other site may be nearer" in text
 
 
 def test_an_ipv4_address_that_is_written_as_one_of_ipv6_is_ipv4() -> None:
@@ -195,10 +195,10 @@ def test_folders_that_a_killed_look_left_behind_are_gone_after_the_next(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
     )
     names = {
-        "stale": f"catchment-here-{gone.stdout.strip()}-a",
-        "running": f"catchment-here-{os.getpid()}-b",
-        "young": f"catchment-here-{gone.stdout.strip()}-c",
-        "foreign": "catchment-heredity",
+        "stale": f"catchment-throwaway-{gone.stdout.strip()}-a",
+        "running": f"catchment-throwaway-{os.getpid()}-b",
+        "young": f"catchment-throwaway-{gone.stdout.strip()}-c",
+        "foreign": "catchment-throwaways",
     }
     for name in names.values():
         (tmp_path / name / "here").mkdir(parents=True)
@@ -276,16 +276,21 @@ def test_an_address_of_nobody_tells_its_identity_and_no_site(tmp_path: Path) -> 
     ("wish", "error"),
     [
         ({"what": "k-rot"}, "there is no service 'k-rot': did you mean 'k-root'"),
-        ({"what": "dns.example.org"}, "there is no service 'dns.example.org'"),
+        ({"what": "dns.example.org"}, "there is no service 'dns.example.org': that is no address either"),
+        ({"what": "999.1.1.1"}, "there is no service '999.1.1.1': that is no address either"),
+        ({"what": "192.0.2.0/24"}, "192.0.2.0/24 is a prefix: name one address in it"),
+        ({"what": "2001:db8::7/32"}, "2001:db8::/32 is a prefix: name one address in it"),
+        ({"what": "folder/service.toml"}, "folder/service.toml: No such file or directory"),
         ({"what": "224.0.0.1"}, "224.0.0.1 is the address of no server"),
         ({"what": "fe80::1%eth0", "af": None}, "is the address of no server"),
         ({"what": "192.0.2.1", "af": 6}, "192.0.2.1 is no IPv6 address: leave out -6"),
     ],
 )
 def test_what_cannot_be_asked_is_told_in_a_line(wish: dict[str, Any], error: str) -> None:
-    with pytest.raises(UnknownName) as raised:
+    with pytest.raises(CatchmentError) as raised:
         seen(**wish)
     assert error in str(raised.value)
+    assert len(str(raised.value)) < 150  # and no list of all services
 
 
 def test_without_any_route_nothing_can_be_sent(tmp_path: Path) -> None:
@@ -309,7 +314,8 @@ def test_silence_is_an_answer_too() -> None:
     text = " ".join(screen(found).split())
     assert "unreachable" in text
     assert "Nothing came back" in text
-    assert "0 answers to 8 queries for hostname.bind from 8 source ports" in text
+    assert "no answer to 8 queries for hostname.bind from 8 source ports" in text
+    assert "none with an identity" not in text
 
 
 def test_who_could_not_ping_does_not_call_unreachable_what_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,6 +326,61 @@ def test_who_could_not_ping_does_not_call_unreachable_what_is_silent(monkeypatch
     target = only(seen(packets))
     assert (target["verdict"], target["rule"]) == ("timeout", "dns-and-traceroute-silent")
     assert "1 traceroute" in target["explanation"][1]
+
+
+def refused(target: Numbers) -> str:
+    return str(target["explanation"][1])
+
+
+def test_a_server_that_refuses_is_said_to_and_not_filtered() -> None:
+    text = f"Connection refused (ICMP type 3, code 3, from {V4})"
+    found = seen(PretendedPackets(identify=lambda *_: None, dns_error={"err": text}))
+    target = only(found)
+    assert target["verdict"] == "dns-dead"
+    assert f"{V4} itself refuses DNS: no server listens there." in refused(target)
+    assert "filtered" not in refused(target)
+    assert target["refusals"] == [
+        {"reason": "port", "by": V4, "hop": 4, "queries": 9, "traceroutes": 0}
+    ]  # id.server is asked once besides
+    assert "itself refuses DNS: no server listens there." in " ".join(screen(found).split())
+
+
+def test_a_router_without_a_route_is_named_and_marked() -> None:
+    gateway = "10.0.0.1"
+    packets = PretendedPackets(
+        identify=lambda *_: None,
+        dns_error={"err": f"Network is unreachable (ICMP type 3, code 0, from {gateway})"},
+        ping_ms=None,
+        refusing_hop={"from": gateway, "rtt": 3.0, "ttl": 64, "size": 76, "err": "N"},
+    )
+    found = seen(packets)
+    target = only(found)
+    assert (target["verdict"], target["path"]["hops"][0]["error"]) == ("unreachable", "!N")
+    assert f"{gateway}, the first router, has no route to it." in refused(target)
+    assert "all 9 DNS queries and the only traceroute" in refused(target)
+    text = " ".join(screen(found).split())
+    assert "Nothing came back" not in text
+    assert "1 10.0.0.1 3.00 !N" in text
+
+
+def test_a_router_that_refuses_only_now_and_then_may_be_nearer_than_it_seems() -> None:
+    found = deepcopy(usual()[0])
+    hops = found["targets"][0]["path"]["hops"]
+    hops[0] |= {"address": None}
+    assert "may be nearer" not in " ".join(screen(found).split())
+    hops[1] |= {"error": "!N"}
+    assert "may be nearer: routers refuse only so many packets a second" in " ".join(screen(found).split())
+
+
+def test_what_was_lost_beside_answers_is_on_the_screen() -> None:
+    text = " ".join(screen(seen(by_turns(FRANKFURT, None))).split())
+    assert "Lost 4 of 9 DNS results timed out (“timeout: 2000”)" in text
+
+
+def test_a_host_may_have_a_name_of_its_own() -> None:
+    found = seen(name="Attic.1")
+    assert found["vantage"] == "local:attic.1"
+    assert only(found)["verdict"] == "ok"
 
 
 def test_dns_that_is_dead_is_told_from_a_host_that_is() -> None:

@@ -205,7 +205,7 @@ def layouts(sample: dict[str, Run]) -> dict[str, Any]:
     site = {"site": "s", "town": "t", "country": "c", "since": "2026-01-01"}
     caught = {
         "vantage_points": 1, "identities": [{"text": "i", "vantage_points": 1}], "listed": [{"vantage": "v"}],
-        "countries": {"c": 1}, "asns": {"a": 1},
+        "countries": {"c": 1}, "asns": {"a": 1}, "news": True,
     }  # fmt: skip
     paths = {
         "compared": 1, "changed": 1, "longer": 1, "countries_joined": {"c": 1}, "countries_left": {"d": 1},

@@ -332,9 +332,9 @@ def test_long_strings_cost_nothing(name: str) -> None:
     for piece in ("a", "1", "a1.", "-", "ns1.", "\0", "x.y-"):
         for length in (255, 2**16, 2**20):
             text = (piece * length)[:length]
-            start = time.perf_counter()
+            start = time.process_time()
             found = one(service, text)
-            assert time.perf_counter() - start < 2  # were it quadratic, a megabyte would take minutes
+            assert time.process_time() - start < 2  # were it quadratic, a megabyte would take minutes
             assert found.site is None
 
 
@@ -343,9 +343,9 @@ def test_a_foreign_string_takes_well_under_a_millisecond() -> None:
     texts = [f"resolver{number}.pop{number % 7}.example.net" for number in range(1000)]
     taken = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert {found.outcome for found in identify(service, texts)} == {Outcome.FOREIGN}
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     assert min(taken) < 0.5
 
 

@@ -167,6 +167,16 @@ def test_the_path_that_a_network_was_told_begins_with_itself_and_keeps_what_was_
     assert path_of("8001 Network not found\n", 3) == ()
 
 
+def test_behind_a_router_that_does_not_answer_nothing_is_known_and_all_else_is() -> None:
+    present = now(LINE)
+    lab = blueprint(LINE, present)
+    told = routers(lab, TO_FRA | BACK_TO_7 | BACK_TO_8)
+    found = truth(lambda node, command: None if node == "as1" else told(node, command), LINE, lab, present)
+    of_7, of_8 = (row for row in found if row.address == ADDRESS)
+    assert of_7 == Truth(vantage=7, service="example", address=ADDRESS, site=None, unread="as1")
+    assert (of_8.site, of_8.unread) == ("nyc", None)
+
+
 def test_packets_that_go_round_in_a_circle_reach_nothing() -> None:
     circle = {("as3", ADDRESS): "as1", ("as1", ADDRESS): "as2", ("as2", ADDRESS): "as3"}
     assert rows(LINE, circle)[7, ADDRESS].site is None

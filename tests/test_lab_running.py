@@ -99,7 +99,7 @@ def test_after_a_step_that_failed_the_old_blueprint_brings_all_back(lab: Lab) ->
 def test_a_router_that_does_not_answer_is_told_and_what_it_has_is_not_taken_for_granted(lab: Lab) -> None:
     victim = process_of(lab, "/fra/bird/")
     Path(f"/proc/{victim}/root/run/catchment-lab/fra/bird/bird.ctl").unlink()
-    with pytest.raises(PlatformFailed, match="BIRD of fra does not answer: apply the blueprint again"):
+    with pytest.raises(PlatformFailed, match="BIRD of fra does not answer: end the lab"):
         lab.apply(anycast(withdrawn=["fra"]))
     os.kill(victim, signal.SIGKILL)
     assert until(lambda: not is_alive(victim))
@@ -131,7 +131,9 @@ def test_a_program_that_died_is_named_and_applying_starts_it_anew(lab: Lab) -> N
     victim = process_of(lab, "/fra/bird/")
     os.kill(victim, signal.SIGKILL)
     assert until(lambda: lab.status()["died"] == ["BIRD of fra"])
-    with pytest.raises(PlatformFailed, match="BIRD of fra does not answer: apply the blueprint again"):
+    with pytest.raises(
+        PlatformFailed, match="BIRD of fra ended by itself: `catchment lab change reset` starts it anew"
+    ):
         lab.bird("fra", "show status")
     lab.apply(anycast())
     lab.settle()

@@ -4,11 +4,11 @@ import pytest
 
 from catchment.model import AddressFamily
 from catchment.platforms.local.icmp import is_final, is_of_a_hop, is_of_a_port, letter, told
-from catchment.platforms.local.sockets import IcmpError, Moment
+from catchment.platforms.local.sockets import Clocks, IcmpError, Moment
 
 
 def error(kind: int, code: int, sender: str | None = "192.0.2.1") -> IcmpError:
-    at = Moment(0, 0)
+    at = Moment(0, Clocks(0, 0, 0))
     return IcmpError(sender=sender, type=kind, code=code, reason="No route to host", quoted=b"", at=at, ttl=64)
 
 

@@ -18,7 +18,7 @@ from catchment.model import Kind, Target
 from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.rounds import measure_round
 from catchment.platforms.local.vantages import OpenSocket, Vantage
-from tests.chaos_server import LOOPBACK, naming, reply
+from tests.chaos_server import LOOPBACK, naming, nobody_at, reply
 
 pytestmark = pytest.mark.xdist_group("packets")  # they tell time
 
@@ -31,6 +31,7 @@ def ask(
     port: int,
     af: int = 4,
     timeout_s: float = 2.0,
+    rate_per_s: float = 1000.0,
     open_socket: OpenSocket = socket.socket,
     **rest: Any,
 ) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def ask(
     target = Target(service=None, address=rest.pop("address", LOOPBACK[af]))
     asked = own_measurements(queries, [target], ["local:test"], time.time(), None, None)
     vantages = [Vantage(name="local:test", open_socket=open_socket)]
-    found = list(measure_round(vantages, *asked, rate_per_s=1000, timeout_s=timeout_s, port=port, **rest))
+    found = list(measure_round(vantages, *asked, rate_per_s=rate_per_s, timeout_s=timeout_s, port=port, **rest))
     assert len(found) == len(queries)
     order = [one.id for one in asked[0]]
     return sorted(found, key=lambda result: order.index(result["msm_id"]))
@@ -158,7 +159,13 @@ def test_what_stays_cut_short_is_no_answer_without_an_identity() -> None:
 
 
 def test_both_goes_together_take_no_longer_than_one_may() -> None:
-    with naming(lambda asked: [cut_short(asked)]) as port, socket.socket() as silent:
+    first_s, timeout_s = 0.8, 1.5
+
+    def respond(asked: bytes) -> Sequence[bytes]:
+        time.sleep(first_s)
+        return [cut_short(asked)]
+
+    with naming(respond) as port, socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         to_silent = silent.getsockname()[1]
@@ -170,26 +177,71 @@ def test_both_goes_together_take_no_longer_than_one_may() -> None:
                 super().connect((to[0], to_silent if self.type & socket.SOCK_STREAM else to[1]))
 
         began = time.monotonic()
-        (result,) = ask(UDP, port=port, timeout_s=0.2, open_socket=Elsewhere)
-    assert (result["proto"], result["error"]) == ("TCP", {"timeout": 200})
-    assert time.monotonic() - began < 0.35
+        (result,) = ask(UDP, port=port, timeout_s=timeout_s, open_socket=Elsewhere)
+        took_s = time.monotonic() - began
+    assert (result["proto"], result["error"]) == ("TCP", {"timeout": 1500})
+    assert timeout_s <= took_s < first_s + timeout_s
+
+
+def test_who_stands_in_line_for_the_second_go_is_not_late() -> None:
+    # Five packets a connection and one a query, 50 ms apart: the last connection begins 1.8 s after its query.
+    with naming(lambda asked: [cut_short(asked)]) as udp_port, naming() as tcp_port:
+
+        class Elsewhere(socket.socket):
+            """Connections that come to the server that answers."""
+
+            def connect(self, to: Any) -> None:
+                super().connect((to[0], tcp_port if self.type & socket.SOCK_STREAM else udp_port))
+
+        results = ask(*[UDP] * 6, port=udp_port, timeout_s=1.0, rate_per_s=20.0, open_socket=Elsewhere)
+    assert [result.get("error") for result in results] == [None] * 6
+    assert {result["proto"] for result in results} == {"TCP"}
+
+
+@pytest.mark.parametrize(("after_s", "is_late"), [(0.02, False), (0.9, True)])
+def test_a_reply_counts_by_when_it_came_and_not_by_when_it_was_read(after_s: float, is_late: bool) -> None:
+    def serve(line: socket.socket) -> None:
+        (first, asker), (second, other) = line.recvfrom(999), line.recvfrom(999)
+        line.sendto(reply(second), other)
+        time.sleep(after_s)
+        line.sendto(reply(first), asker)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line, ThreadPoolExecutor(max_workers=1) as beside:
+        line.bind(("127.0.0.1", 0))
+        line.settimeout(5)
+        served = beside.submit(serve, line)
+        target = Target(service=None, address="127.0.0.1")
+        asked = own_measurements([UDP, UDP], [target], ["local:test"], 1.0, None, None)
+        port = line.getsockname()[1]
+        results = measure_round([Vantage(name="local:test")], *asked, rate_per_s=1000, timeout_s=0.6, port=port)
+        assert "result" in next(results)
+        served.result()  # whoever takes the results is busy meanwhile
+        time.sleep(0.7)
+        (other,) = results
+    assert other.get("error") == ({"timeout": 600} if is_late else None)
 
 
 def test_a_query_leaves_from_the_port_that_is_wished() -> None:
-    with naming() as port:
-        (first,) = ask(UDP, port=port)
-        target = Target(service=None, address="127.0.0.1")
-        (one,), queries = own_measurements([UDP], [target], ["local:test"], 1.0, None, None)
-        ports = {one.id: first["src_port"]}
+    target = Target(service=None, address="127.0.0.1")
+    (one,), queries = own_measurements([UDP], [target], ["local:test"], 1.0, None, None)
+
+    def ask_from(wished: int, port: int) -> dict[str, Any]:
         here = [Vantage(name="local:test")]
-        (again,) = measure_round(here, [one], queries, rate_per_s=100, port=port, source_ports=ports)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-            taken.bind(("", 0))
-            ports = {one.id: taken.getsockname()[1]}
-            (lost,) = measure_round(here, [one], queries, rate_per_s=100, port=port, source_ports=ports)
-    assert again["src_port"] == first["src_port"]
-    assert again["result"]["answers"][0]["RDATA"] == ["b1-fra"]
-    assert lost["error"] == {"senderror": "sendto failed: Address already in use"}
+        (result,) = measure_round(here, [one], queries, rate_per_s=100, port=port, source_ports={one.id: wished})
+        return result
+
+    taken_error = {"senderror": "sendto failed: Address already in use"}
+    with naming() as port:
+        for _ in range(5):  # whoever else is on this machine may take it before we do
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+                taken.bind(("", 0))
+                wished = taken.getsockname()[1]
+                assert ask_from(wished, port)["error"] == taken_error
+            result = ask_from(wished, port)
+            if result.get("error") != taken_error:
+                break
+    assert result["src_port"] == wished
+    assert result["result"]["answers"][0]["RDATA"] == ["b1-fra"]
 
 
 def test_a_server_that_floods_a_connection_keeps_nobody_else_waiting() -> None:
@@ -214,12 +266,12 @@ def test_a_server_that_floods_a_connection_keeps_nobody_else_waiting() -> None:
                 super().connect((to[0], to_flood if self.type & socket.SOCK_STREAM else to[1]))
 
         began = time.monotonic()
-        over_tcp, *over_udp = ask(TCP, UDP, UDP, port=port, timeout_s=1.0, open_socket=Flooded)
+        over_tcp, *over_udp = ask(TCP, UDP, UDP, port=port, timeout_s=10.0, open_socket=Flooded)
         took_s = time.monotonic() - began
         stopping.set()
     assert over_tcp["error"] == {"TCPREAD": "read failed: no reply to the query"}
     assert all("result" in one for one in over_udp)
-    assert took_s < 0.7
+    assert took_s < 7
 
 
 def test_a_forged_reply_alone_is_a_timeout() -> None:
@@ -247,9 +299,8 @@ def test_a_reply_from_another_address_is_not_heard() -> None:
 
 @pytest.mark.parametrize("af", [4, 6])
 def test_a_port_where_nobody_listens_is_a_failure_of_the_network(af: int) -> None:
-    with naming(af=af) as port:
-        pass
-    over_udp, over_tcp = ask(UDP, TCP, port=port, af=af)
+    with nobody_at(af) as port:
+        over_udp, over_tcp = ask(UDP, TCP, port=port, af=af)
     kind, code = {4: (3, 3), 6: (1, 4)}[af]
     told = f"Connection refused (ICMP type {kind}, code {code}, from {LOOPBACK[af]})"
     assert over_udp["error"] == {"err": told}

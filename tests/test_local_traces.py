@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from catchment.campaign import Protocol, Query
+from catchment.model import Kind, Target
+from catchment.platforms.local import traces
+from catchment.platforms.local.asking import Asking
+from catchment.platforms.local.loop import Came
+from catchment.platforms.local.measurements import own_measurements
+from catchment.platforms.local.sockets import Packet, now
+from catchment.platforms.local.vantages import Vantage
 from tests.veth_chain import ALL_GROUPS, HOPS, HOPS_V6, NO_GROUP, TARGET, TARGET_V6, Measured, measured
 
 pytestmark = pytest.mark.xdist_group("packets")  # they tell time
@@ -92,3 +103,37 @@ def test_where_packets_vanish_five_hops_are_silent_and_then_it_gives_up(protocol
 def test_a_target_to_which_nothing_can_be_sent_is_a_failure_of_the_vantage_point(protocol: str) -> None:
     (hop,) = measured(ALL_GROUPS).of("traceroute", protocol)["255.255.255.255"]["result"]
     assert set(hop) == {"hop", "error"}
+
+
+class Slow:
+    """A carrier's stand-in: the target answers the first packet after 1.5 s, all others after 10 ms."""
+
+    protocol, most, size = Protocol.UDP, 1, 48
+    line = SimpleNamespace(set_ttl=lambda _: None, sent_at=lambda _: now(), source=("127.0.0.1", 1))
+    number = -1
+
+    def send(self, number: int) -> int:
+        self.number = number
+        return number
+
+    def read(self) -> Iterator[tuple[int, float, Packet]]:
+        yield self.number, 10.0 if self.number else 1500.0, Packet(data=b"", at=now(), ttl=64)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_reply_counts_by_when_it_came_and_not_by_when_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "open_carrier", lambda *_: Slow())
+    query = Query(kind=Kind.TRACEROUTE, packets=1)
+    (one,), _ = own_measurements([query], [Target(service=None, address=TARGET)], ["a"], 1.0, None, None)
+    exchange = traces.trace(Asking(vantage=Vantage(name="a"), measurement=one, query=query, timeout_s=0.05))
+    wait = next(exchange)
+    with pytest.raises(StopIteration) as stopped:
+        while True:
+            if wait.turns == 0:
+                time.sleep(max(0.0, wait.until - time.monotonic()))
+            wait = exchange.send(Came.TURN if wait.turns else Came.TIME)
+    first, second = stopped.value.value["result"]
+    assert (first["hop"], first["result"]) == (1, [{"x": "*"}])
+    assert (second["hop"], second["result"][0]["rtt"]) == (2, 10.0)

@@ -29,7 +29,7 @@ from catchment.platforms.topology.elements import Trouble
 from catchment.store import Run, Stage
 from catchment.workflow import measuring
 from catchment.workflow.importing import Imported
-from tests.atlas_server import KEY, Answer, Bench, Fault, error, html, serving
+from tests.atlas_server import KEY, PATIENCE_S, Answer, Bench, Fault, error, html, serving
 from tests.campaigns import CAMPAIGN, NOON, ON_ATLAS, copied, interrupted, run, toward
 from tests.conftest import ROOT
 
@@ -167,7 +167,7 @@ def test_a_server_that_misbehaves_is_one_line_and_leaves_nothing(
 ) -> None:
 
     def impatient(*words: Any, **options: Any) -> Atlas:
-        return Atlas(*words, **{**options, "timeout_s": (1.0, 0.1)})
+        return Atlas(*words, **{**options, "timeout_s": (PATIENCE_S, 0.1 if answer is Fault.HANG else PATIENCE_S)})
 
     monkeypatch.setattr(connecting, "Atlas", impatient)
     with serving(bench.authority, lambda _: answer) as server:
@@ -402,7 +402,7 @@ def test_a_process_that_is_ended_leaves_a_run_that_goes_on(tmp_path: Path) -> No
             assert process.poll() is None
             time.sleep(0.01)
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=100)
     assert (process.returncode, len(said.splitlines())) == (130, 1)
     assert "interrupted; the run is kept: `catchment resume results/small/run` goes on" in said
     assert not (path / "metrics.json").exists()

@@ -20,8 +20,9 @@ from catchment.campaign import Campaign, CampaignTarget, PlatformName, Query, Sc
 from catchment.campaign.own_vantages import vantage_number
 from catchment.errors import CatchmentError, InvalidFile, InvalidRun, UnknownName
 from catchment.importers import Probes, point_row, write_asked
-from catchment.model import Grouping, Kind, Service, Target, Verdict, Window
+from catchment.model import Address, Grouping, Kind, Service, Target, Verdict, Window
 from catchment.platforms.local.measurements import own_measurements
+from catchment.platforms.topology import Topology, load_topology, write_topology
 from catchment.services import bundled_service
 from catchment.store import Accepted, Header, Measurement, ResultWriter, Run, Stage
 from catchment.workflow.importing import Imported, rebuild
@@ -35,6 +36,7 @@ ADDRESS = "198.51.100.53"
 ONCE = Schedule()
 # A reply without a question does not tell what was asked; the measurement does.
 BARE = {"result": {"rt": 12.0, "size": 12, "abuf": base64.b64encode(b"\x01\x02\x84\x01" + bytes(8)).decode()}}
+TOPOLOGIES = Path(__file__).parents[1] / "campaigns" / "lab" / "topologies"
 FRANKFURT, WARSAW = (50.1, 8.7), (52.2, 21.0)
 Result = dict[str, Any]
 
@@ -312,6 +314,17 @@ def test_of_two_places_that_of_the_later_run_counts_and_it_is_told(tmp_path: Pat
     )
 
 
+def test_which_run_is_the_later_does_not_hang_on_how_its_path_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a = own_run(tmp_path / "a" / "one", answer("local:one"))
+    b = own_run(tmp_path / "b" / "one", answer("local:one", second=5), at=WARSAW)  # created in the same second
+    some, _ = merged(tmp_path, Path("a/one"), b.path)
+    other, _ = merged(tmp_path, a.path, Path("b/one"), name="other")
+    assert tables(some) == tables(other)
+
+
 def test_hosts_that_go_by_one_name_are_told(tmp_path: Path) -> None:
     later: dict[str, dict[str, Any]] = {
         "local:same": {"second": 60, "src_addr": "10.0.0.1"},
@@ -328,7 +341,8 @@ def test_hosts_that_go_by_one_name_are_told(tmp_path: Path) -> None:
     told = [line for line in done.warnings if "is taken for one host" in line]
     assert [line.split()[0] for line in told] == ["local:elsewhere", "local:meanwhile"]
     assert "(10.0.0.1, 10.0.0.2)" in told[0]
-    assert all("measure with a local.name of its own on each" in line for line in told)
+    assert all("under a name of its own on each" in line for line in told)
+    assert all("local.name in a campaign" in line and "`catchment here --name NAME`" in line for line in told)
 
 
 def test_a_run_and_one_that_holds_it_are_of_the_same_hosts(tmp_path: Path) -> None:
@@ -406,6 +420,80 @@ def test_runs_of_different_services_are_one_run_with_both(tmp_path: Path) -> Non
     assert [service.name for service in run.header.services] == ["demo-dns", "k-root"]
     assert [target.address for target in run.header.targets] == [ADDRESS, "193.0.14.129"]
     assert judged(run) == judged(*runs)
+
+
+def test_an_address_that_the_latest_version_has_no_more_is_no_target_and_nobody_was_silent_there(
+    tmp_path: Path,
+) -> None:
+    two = replace(SERVICE, addresses=(*SERVICE.addresses, Address(address="203.0.113.9")))
+    wide = own_run(
+        tmp_path / "a" / "one",
+        answer("local:one"),
+        answer("local:one", measurement=1, dst_addr="203.0.113.9", dst_name="203.0.113.9"),
+        service=two,
+        targets=(ADDRESS, "203.0.113.9"),
+    )
+    later = own_run(
+        tmp_path / "b" / "one", answer("local:two"), vantage_points=("local:two",), created="2026-11-22T00:00:00Z"
+    )
+    run, done = merged(tmp_path, wide.path, later.path)
+    assert [target.address for target in run.header.targets] == [ADDRESS]
+    assert {row[0] for row in run.assignments.select("verdict").fetchall()} == {Verdict.OK}
+    assert "1 results are toward addresses that are not of demo-dns; they count nowhere" in done.warnings
+
+
+def test_an_address_that_goes_by_two_names_is_refused_until_one_of_them_is_chosen(tmp_path: Path) -> None:
+    other = replace(SERVICE, name="other-dns")
+    runs = [
+        own_run(tmp_path / name / "one", answer(f"local:{name}"), vantage_points=(f"local:{name}",), service=service)
+        for name, service in (("a", SERVICE), ("b", other))
+    ]
+    told = refused(tmp_path, *(run.path for run in runs))
+    assert told.startswith(f"{ADDRESS} is demo-dns in {runs[0].path} and other-dns in {runs[1].path}: ")
+    assert "choose one with --service FILE" in told
+    (tmp_path / "other.toml").write_text(service_to_toml(other))
+    run, _ = merged(tmp_path, *(run.path for run in runs), service=str(tmp_path / "other.toml"))
+    assert run.header.services == (other,)
+    assert run.header.targets == (Target(service="other-dns", address=ADDRESS),)
+    assert run.assignments.select("vantage, service, site").fetchall() == [
+        ("local:a", "other-dns", "fra"),
+        ("local:b", "other-dns", "fra"),
+    ]
+
+
+def lab_run(path: Path, topology: Topology, second: float) -> Run:
+    """Make a run that looks like one of a lab, of which the first vantage point answered."""
+    run = own_run(path, answer("lab:1", second=second), vantage_points=("lab:1",), is_derived=True)
+    store.write_header(path, replace(run.header, platform="lab"))
+    write_topology(topology, store.topology_file(path))
+    return Run.open(path)
+
+
+def test_vantage_points_of_different_topologies_are_not_taken_for_the_same_hosts(tmp_path: Path) -> None:
+    paths, leak = (load_topology(TOPOLOGIES / f"{name}.toml") for name in ("two-paths", "leak"))
+    # lab:1 is in AS 64501 in Frankfurt in the one, and in AS 64502 in London in the other.
+    first, again = (lab_run(tmp_path / "a" / str(at), paths, at) for at in (1, 2))
+    other = lab_run(tmp_path / "b" / "one", leak, 3)
+    told = refused(tmp_path, first.path, other.path)
+    assert told == (
+        f"lab:1 of {first.path} (topology 'two-paths') and of {other.path} (topology 'leak') are different hosts: name "
+        "runs of one topology"
+    )
+    with pytest.raises(InvalidRun, match="are different hosts: name runs of one topology"):
+        workflow.compare_runs((first, Window()), (other, Window()))
+    both, _ = merged(tmp_path, first.path, again.path)
+    assert both.observations.aggregate("count(*)").fetchall() == [(2,)]
+    with pytest.raises(InvalidRun, match="are different hosts"):  # a merged run knows it still
+        merged(tmp_path, both.path, other.path, name="all")
+
+
+def test_a_topology_that_was_built_on_between_two_runs_has_the_same_hosts(tmp_path: Path) -> None:
+    before = load_topology(TOPOLOGIES / "two-paths.toml")
+    after = replace(before, links=tuple(replace(link, delay_ms=30.0) for link in before.links))
+    assert after != before
+    runs = [lab_run(tmp_path / str(at) / "one", topology, at) for at, topology in enumerate((before, after))]
+    assert workflow.compare_runs(*((run, Window()) for run in runs))["targets"][0]["paired"] == 1
+    assert merged(tmp_path, *(run.path for run in runs))[0].assignments.select("site").fetchall() == [("fra",)]
 
 
 def test_names_of_routers_are_those_of_all_runs_and_the_later_asked_counts(tmp_path: Path) -> None:
@@ -558,12 +646,12 @@ def test_a_run_that_is_not_whole_is_not_merged(tmp_path: Path, parts: tuple[Run,
 
 
 def test_a_run_that_has_lost_results_is_not_merged(tmp_path: Path, parts: tuple[Run, Run, Run], whole: Run) -> None:
-    for number, run in enumerate([parts[1], whole]):
-        copy = shutil.copytree(run.path, tmp_path / str(number))
+    for name, run, complaint in (("measured", parts[1], "not all results are here"), ("merged", whole, "gone since")):
+        copy = shutil.copytree(run.path, tmp_path / name)
         (copy / "raw" / "1795000000000.ndjson.gz").unlink()
-        assert "results" in refused(tmp_path, copy, parts[2].path)
-    with pytest.raises(InvalidRun, match=r"some of its results are gone from .*raw: merge the runs anew"):
-        workflow.derive(tmp_path / "1")
+        assert complaint in refused(tmp_path, copy, parts[2].path)
+    with pytest.raises(InvalidRun, match=r"1795000000000.ndjson.gz: gone since it was imported: put it back, or "):
+        workflow.derive(tmp_path / "merged")
     copy = shutil.copytree(parts[1].path, tmp_path / "damaged")
     (copy / "raw" / "1795000000000.ndjson.gz").write_bytes(b"\x1f\x8b")
     assert "damaged" in refused(tmp_path, copy)
@@ -574,7 +662,7 @@ def test_an_import_without_its_raw_files_is_not_merged(tmp_path: Path) -> None:
     file.write_text(json.dumps(dns_result(1, "waw1.demo-dns.example", dst_addr=ADDRESS)))
     run = workflow.import_results([file], tmp_path / "results" / "x" / "one").run
     (run / "raw" / "more.ndjson").unlink()
-    assert "there is no file of results" in refused(tmp_path, run)
+    assert "more.ndjson: gone since it was imported: put it back" in refused(tmp_path, run)
     (run / "raw").rmdir()
     assert "import the run anew" in refused(tmp_path, run)
 
@@ -586,6 +674,8 @@ def test_an_import_without_its_raw_files_is_not_merged(tmp_path: Path) -> None:
         ("no/such/run", "no/such/run: no such file"),
         ("mine[12:00..13:00]", "a run is merged whole: leave the window out, and cut with --from and --to"),
         ("mine[before]", "a run is merged whole"),
+        ("results/mine/one[before]", "a run is merged whole"),
+        ("elsewhere/one[..12:00]", "a run is merged whole"),
         ("mine~7", "names none"),
     ],
 )

@@ -16,9 +16,11 @@ from rich.console import Console
 from benchmarks.two_sides import Seen, compare_sides
 from catchment import store, terminal, workflow
 from catchment.assign.hop_names.gazetteer import town_in_name
-from catchment.metrics.paths import Route, Router, is_same_way, named, read_route
-from catchment.model import Window
+from catchment.metrics.paths import Route, Router, is_same_way, named, read_route, stands_at
+from catchment.model import Level, Window
 from catchment.observe.traceroutes import Hop, read_trace
+from catchment.places import Place
+from catchment.places.exchanges import Exchange
 from catchment.services import find_service
 from catchment.store import Run
 from tests.atlas_results import NOON, TARGET, dns_result, head, place
@@ -174,6 +176,24 @@ def test_a_router_in_the_lan_of_an_exchange_stands_there_whatever_its_name_says(
     assert named(route((at_de_cix, 90.0)), {at_de_cix: NAMES[JNB]}, NEW_YORK).countries == {"DE"}
 
 
+def test_a_router_that_reaches_an_exchange_from_afar_stands_where_its_name_says() -> None:
+    # Frankfurt is 6,200 km from New York: light needs some 60 ms there and back.
+    at_de_cix = "80.81.192.10"
+    (router,) = named(route((at_de_cix, 2.0)), {at_de_cix: NAMES[NYC]}, NEW_YORK).routers
+    assert (router.town, router.country) == ("New York", "US")
+    assert named(route((at_de_cix, 2.0)), {}, NEW_YORK).countries == frozenset()
+
+
+def test_a_site_of_the_service_in_a_name_comes_before_any_other_town_and_after_the_exchange() -> None:
+    service = find_service(str(EXAMPLE_SERVICE))
+    name = "ae1.fra3.as64500.example"
+    found = stands_at("192.0.2.1", name, 90.0, NEW_YORK, service)
+    assert found in service.sites
+    assert isinstance(stands_at("192.0.2.1", name, 90.0, NEW_YORK), Place)
+    assert isinstance(stands_at("80.81.192.10", name, 90.0, NEW_YORK, service), Exchange)
+    assert stands_at("192.0.2.1", name, 2.0, NEW_YORK, service) is None
+
+
 @pytest.mark.parametrize(
     ("name", "town"),
     [
@@ -287,6 +307,29 @@ def test_a_way_is_slower_if_it_takes_more_than_the_slowest_of_those_before() -> 
     # The same seen backwards is faster, and no slower.
     assert counts(timed(270.0, way=OTHER), quick) == (0, 1)
     assert counts(queued, quick) == (0, 0)
+
+
+def test_a_way_is_slower_than_as_many_of_those_before_as_there_are_after() -> None:
+    def ways(*rtts_ms: float, way: tuple[Hit, ...]) -> list[Seen]:
+        return [replace(seen(1), traces=[json.dumps(trace(1, *way, rtt_ms=ms)).encode() for ms in rtts_ms])]
+
+    # The one after is no slower than the slowest of three before, but than the last; as it is seen backwards.
+    three, one = ways(90.0, 280.0, 95.0, way=SHORT), ways(270.0, way=OTHER)
+    there, back = paths_of(three, one), paths_of(one, three)
+    assert (there["slower"], there["faster"]) == (1, 0)
+    assert (back["slower"], back["faster"]) == (0, 1)
+
+
+@pytest.mark.parametrize("level", [Level.SITE, Level.COUNTRY])
+@pytest.mark.parametrize("after", [{"site": "ber"}, {"flips": 1}])
+def test_ways_to_another_site_of_the_country_and_of_who_flaps_are_no_detour(
+    level: Level, after: dict[str, Any]
+) -> None:
+    before = [seen(n, SHORT) for n in range(1, 9)]
+    moved = [replace(seen(n, LEAKED, rtt_ms=270.0), **after) for n in range(1, 9)]
+    found = compare_sides(before, moved, [find_service(str(EXAMPLE_SERVICE))], level=level, names=NAMES)
+    assert (found["paths"]["compared"], found["slower"]["of"]) == (0, 0)
+    assert "leak" not in found["summary"]
 
 
 def test_as_many_faster_ways_as_slower_ones_are_no_leak() -> None:

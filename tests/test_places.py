@@ -88,9 +88,9 @@ def test_unlocode_is_loaded_late_and_no_slower_than_airports() -> None:
     program = (
         "import sys; import catchment.places as places\n"
         "assert not {'numpy', 'airportsdata'} & set(sys.modules)\n"
-        "import time, numpy, airportsdata; start = time.perf_counter(); airportsdata.load('IATA')\n"
-        "middle = time.perf_counter(); assert places.unlocode_place('nlams')\n"
-        "print((time.perf_counter() - middle) / (middle - start))"
+        "import time, numpy, airportsdata; start = time.process_time(); airportsdata.load('IATA')\n"
+        "middle = time.process_time(); assert places.unlocode_place('nlams')\n"
+        "print((time.process_time() - middle) / (middle - start))"
     )
     ratios = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(3)]
     assert min(ratios) < 1.5

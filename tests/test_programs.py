@@ -42,7 +42,7 @@ class Checkout:
             capture_output=True,
             text=True,
             check=True,
-            timeout=30,
+            timeout=100,
             env=environ,
         )
 
@@ -68,7 +68,7 @@ def checkout(tmp_path: Path) -> Checkout:
         [dpkg_deb, "--root-owner-group", "--build", root, tmp_path / "zebra.deb"],
         check=True,
         capture_output=True,
-        timeout=30,
+        timeout=100,
     )
     return Checkout(tmp_path, f'cp "{tmp_path}/zebra.deb" "$cache/archives/"')
 
@@ -88,7 +88,7 @@ def test_what_is_missing_is_unpacked_once_and_found_by_who_evaluates_the_line(ch
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=100,
     )
     assert found.stdout.splitlines() == ["stripes", f"{checkout.lab}/usr/lib/one-linux-two"]
     again = checkout.programs("bash:bash", f"{PROGRAM}:zebra")

@@ -50,8 +50,8 @@ def test_whom_the_resolver_could_not_tell_may_be_asked_about_again(rcode: str) -
 
 def test_a_silent_server_costs_no_more_than_the_time_allowed() -> None:
     began = time.monotonic()
-    assert told_by(pointers({}, otherwise=None), *(f"193.0.0.{host}" for host in range(1, 21)), timeout_s=0.3) == {}
-    assert time.monotonic() - began < 5  # one after another they take six seconds
+    assert told_by(pointers({}, otherwise=None), *(f"193.0.0.{host}" for host in range(1, 51)), timeout_s=0.5) == {}
+    assert time.monotonic() - began < 20  # one after another they take 25 seconds
 
 
 def test_what_is_no_dns_message_is_no_answer() -> None:
@@ -130,10 +130,10 @@ def test_who_loses_patience_need_not_wait_for_all() -> None:
 
     with answering(pointers({}, otherwise=None)) as server, pytest.raises(KeyboardInterrupt):
         resolve_names(
-            [f"193.0.{net}.1" for net in range(100)], nameservers=["127.0.0.1"], port=server.port, timeout_s=0.2,
+            [f"193.0.{net}.1" for net in range(200)], nameservers=["127.0.0.1"], port=server.port, timeout_s=0.2,
             at_once=2, progress=stop,
         )  # fmt: skip
-    assert time.monotonic() - began < 5  # all of them take ten seconds
+    assert time.monotonic() - began < 15  # all of them take twenty seconds
 
 
 def test_a_host_without_a_resolver_is_told_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:

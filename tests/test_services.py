@@ -342,7 +342,7 @@ def test_identities_may_come_from_a_pipe() -> None:
         capture_output=True,
         check=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=300,
     )
     told = [entry["identity"] for entry in json.loads(done.stdout)["identities"]]
     assert told[:3] == ["first", "ns1.nl-ams.k.ripe.net", "b\\xffé"]

@@ -178,6 +178,12 @@ def test_a_window_may_be_open_on_a_side() -> None:
     assert split_window("a/b") == ("a/b", Window())
 
 
+@pytest.mark.parametrize("name", ["leak[during]", "results/leak/run[]", "a/b[2026-11-21]"])
+def test_what_is_no_window_is_told_what_may_stand_in_brackets(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"in brackets stands before, after, or FROM\.\.TO$"):
+        store.find_run(name, tmp_path)
+
+
 def test_a_time_of_day_is_after_the_start() -> None:
     window = window_between("2026-11-21T23:00Z", "01:00")
     assert window.start is not None

@@ -256,6 +256,24 @@ def test_long_names_break_at_their_hyphens(sample: dict[str, Run]) -> None:
             assert not [word for word in words if word.startswith("intercepted-f") and word not in parts]
 
 
+def test_a_table_breaks_places_before_long_words_and_those_before_numbers_and_names() -> None:
+    rows = terminal.cells.table("Vantage point", "Place", "Identity", ">RTT ms", ">Share")
+    terminal.cells.add_row(rows, "atlas:100000", "San José del Cabo, MX", "x" * 300, "88.2 → 172.7", "100.0 %")
+    assert "San José del Cabo, MX" in printed(rows, width=400)
+    middle, narrow = printed(rows, width=360), printed(rows, width=60)
+    assert "x" * 300 in middle
+    assert max(map(len, narrow.splitlines())) <= 60
+    for text in ("atlas:100000", "172.7", "100.0 %", "Vantage"):
+        assert text in middle
+        assert text in narrow
+
+
+def test_bars_that_have_no_room_are_all_as_much_shorter() -> None:
+    for width, longest in ((80, 24), (12, 12)):
+        full, half = (printed(terminal.cells.Bar(share, 1.0), width=width).strip() for share in (1.0, 0.5))
+        assert (full, half) == ("█" * longest, "█" * (longest // 2))
+
+
 def test_a_name_fits_where_its_longest_part_does() -> None:
     name = terminal.cells.Name("intercepted-foreign-identity")
     assert printed(name, width=80).rstrip() == "intercepted-foreign-identity"

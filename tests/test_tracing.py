@@ -54,6 +54,53 @@ def test_a_hop_is_who_answered_most_often_in_the_least_time() -> None:
     assert read_trace(result).hops == (Hop(number=1, address=other, rtt_ms=1.0, others=(one,)), Hop(number=2))
 
 
+@pytest.mark.parametrize(
+    ("router", "err", "mark"),
+    [
+        ("1.1.1.1", "N", "!N"),
+        ("1.1.1.1", "H", "!H"),
+        ("1.1.1.1", "P", "!P"),
+        ("1.1.1.1", "A", "!X"),
+        ("1.1.1.1", 13, "!X"),
+        ("1.1.1.1", 10, "!X"),
+        ("1.1.1.1", 5, "!<5>"),
+        ("1.1.1.1", "p", "!<3>"),
+        ("2001:db8::1", "N", "!N"),
+        ("2001:db8::1", "A", "!X"),
+        ("2001:db8::1", "H", "!H"),
+        ("2001:db8::1", "p", "!<4>"),
+        ("1.1.1.1", None, None),
+        ("1.1.1.1", "\x1b[2J", None),
+        ("1.1.1.1", True, None),
+        ("1.1.1.1", -1, None),
+        ("1.1.1.1", 10**30, None),
+        ("1.1.1.1", ["N"], None),
+        (TARGET, "p", None),  # so the target says that a packet arrived
+        (TARGET, "H", "!H"),
+    ],
+)
+def test_who_lets_nobody_pass_is_marked_as_traceroute_does(router: str, err: Any, mark: str | None) -> None:
+    packets = [{"from": router, "rtt": 2.0}, {"from": router, "rtt": 1.0, "err": err}]
+    found = read_trace({"dst_addr": TARGET, "result": [{"hop": 1, "result": packets}]})
+    assert [hop.error for hop in found.hops] == [mark]
+    assert [refusal.sender for refusal in found.refusals] == ([] if mark is None else [router])
+
+
+@pytest.mark.parametrize(
+    ("before", "number", "ttl", "is_first"),
+    [("*", 1, 250, True), ("*", 4, 64, True), ("*", 4, 255, True), ("*", 4, 62, False), ("9.9.9.9", 4, 64, False)],
+)
+def test_the_first_router_is_known_by_its_hop_or_its_full_ttl(
+    before: str, number: int, ttl: int, is_first: bool
+) -> None:
+    silent = [{"hop": hop, "result": [{"x": "*"}]} for hop in range(1, number)]
+    if before != "*":
+        silent[0] = {"hop": 1, "result": [{"from": before, "rtt": 1.0, "ttl": 255}]}
+    packet = {"from": "1.1.1.1", "rtt": 3.0, "ttl": ttl, "err": "N"}
+    found = read_trace({"dst_addr": TARGET, "result": [*silent, {"hop": number, "result": [packet]}]})
+    assert ("1.1.1.1" in found.first_routers) is is_first
+
+
 def test_a_packet_far_beyond_silent_routers_is_no_hop() -> None:
     assert read_trace({"result": [{"hop": 255, "result": [{"x": "*"}]}]}).hops == ()
 
@@ -123,6 +170,18 @@ def test_an_address_at_an_exchange_stands_in_its_town() -> None:
     # The peering LAN of DE-CIX Frankfurt.
     (hop,) = describe_path(trace(("80.81.192.1", 9.0)), KnownRouters(), SERVICE, TARGET, BERLIN)["hops"]
     assert (hop["exchange"], hop["place"]) == ("DE-CIX", "Frankfurt, DE")
+
+
+@pytest.mark.parametrize(("name", "place"), [(None, None), ("ae1.cr1.nrt3.example.net", "Tokyo, JP")])
+def test_a_router_that_reaches_an_exchange_from_afar_stands_where_its_name_says(
+    name: str | None, place: str | None
+) -> None:
+    # An address of AMS-IX, 1 ms from Tokyo: light needs more than 90 ms to Amsterdam and back.
+    at_ams_ix = "80.249.208.1"
+    tokyo = HostPlace(name="Tokyo, JP", latitude=35.68, longitude=139.69, country="JP")
+    known = KnownRouters(names={at_ams_ix: name})
+    (hop,) = describe_path(trace((at_ams_ix, 1.0)), known, SERVICE, TARGET, tokyo)["hops"]
+    assert (hop["exchange"], hop["place"]) == ("AMS-IX", place)
 
 
 def test_the_origin_of_the_target_itself_is_told() -> None:

@@ -225,6 +225,27 @@ def test_a_run_whose_tables_were_lost_is_mended_by_derive(tmp_path: Path) -> Non
     assert contents(run) == before
 
 
+@pytest.mark.parametrize(("left", "complaint"), [(None, "gone since it was imported"), (1, "when it was imported")])
+def test_a_run_that_lost_raw_results_keeps_its_tables(tmp_path: Path, left: int | None, complaint: str) -> None:
+    names = ["first.ndjson", "second.ndjson"]
+    for number, name in enumerate(names, start=1):
+        (tmp_path / name).write_bytes(lines(*(dns_result(10 * number + one, "fra1") for one in range(3))))
+    files, out = [tmp_path / name for name in names], tmp_path / "results" / "x" / "one"
+    run = workflow.import_results(files, out, service=str(EXAMPLE_SERVICE)).run
+    before = contents(run / "observations")
+    raw = run / "raw" / "second.ndjson"
+    if left is None:
+        raw.unlink()
+    else:  # whole lines, so that nothing looks broken
+        raw.write_bytes(b"".join(raw.read_bytes().splitlines(keepends=True)[:left]))
+    with pytest.raises(InvalidRun, match=f"second.ndjson: .*{complaint}"):
+        workflow.derive(run)
+    assert contents(run / "observations") == before
+    (tmp_path / "second.ndjson").replace(raw)
+    workflow.derive(run)
+    assert contents(run / "observations") == before
+
+
 def test_hostile_identities_are_stored_as_printable_text(import_lines: Import) -> None:
     hostile = "\x1b[31mred\x00<script>\u202e=cmd()"
     run = import_lines(dns_result(1, hostile))

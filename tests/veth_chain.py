@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 TARGET, TARGET_V6 = "192.0.2.53", "2001:db8:53::53"
 HOPS = ("10.0.1.2", "10.0.2.2", TARGET)
 HOPS_V6 = ("2001:db8:1::2", "2001:db8:2::2", TARGET_V6)
+NO_WAY_V6 = "2001:db8:53::103"
+PATIENCE_S = 20.0  # longer than anything here takes, unless it waits for what never comes
 ALL_GROUPS, NO_GROUP = "0 2147483647", "1 0"
 """Which groups may have ping sockets there."""
 
@@ -81,7 +83,7 @@ def _how() -> tuple[str, ...] | None:
     """Return the command that makes namespaces here; None where they cannot be had."""
     command = ("unshare", "-nm" if os.geteuid() == 0 else "-Urnm", *_ISOLATED)
     try:
-        done = subprocess.run([*command, "true"], capture_output=True, timeout=20, check=False)
+        done = subprocess.run([*command, "true"], capture_output=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return command if done.returncode == 0 else None
@@ -104,7 +106,7 @@ def in_chain(*words: str, ping_groups: str = ALL_GROUPS) -> list[dict[str, Any]]
         text=True,
         cwd=ROOT,
         env={**os.environ, "SETTINGS": _SETTINGS, "PING_GROUPS": ping_groups, "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -117,10 +119,14 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured in the chain: the result of each target and query, and what privileges pings lacked."""
+    """What was measured in the chain: the result of each target and query, and what privileges pings lacked.
+
+    And how long it took to ping the target to which there is no way, in s.
+    """
 
     results: dict[Key, dict[str, Any]]
     missing: str | None
+    pinging_no_way_s: float
 
     def of(self, kind: str, protocol: str = "any") -> dict[str, dict[str, Any]]:
         """Return the result of each target."""
@@ -137,12 +143,13 @@ def measured(ping_groups: str, *, as_nobody: bool = False) -> Measured:
 @cache
 def _measured(ping_groups: str, as_nobody: bool) -> Measured:
     traces = [{"kind": "traceroute", "packets": 2} | over for over in (*_PROTOCOLS, {})]
+    to_nowhere = {"targets": [NO_WAY_V6], "queries": [{"kind": "ping", "packets": 1}], "timeout_s": PATIENCE_S}
     rounds: list[dict[str, Any]] = [
         # Of IPv4 a router tells five times only that there is no way, and then once a second.
         {"targets": ["192.0.2.101"], "queries": [{"kind": "traceroute", "packets": 1} | _PROTOCOLS[0]]},
         {"targets": ["192.0.2.102"], "queries": [{"kind": "traceroute", "packets": 1} | _PROTOCOLS[1]]},
-        {"targets": ["2001:db8:53::101", "2001:db8:53::102", "2001:db8:53::103"], "queries": traces[:3]},
-        {"targets": ["2001:db8:53::103"], "queries": [{"kind": "ping", "packets": 1}], "timeout_s": 20},
+        {"targets": ["2001:db8:53::101", "2001:db8:53::102", NO_WAY_V6], "queries": traces[:3]},
+        to_nowhere,
         {"targets": [TARGET, TARGET_V6], "queries": [*traces, {"kind": "ping"}, {"kind": "dns"}]},
         {"targets": ["192.0.2.100", "2001:db8:53::100"], "queries": traces[:2], "timeout_s": 0.3},
         {"targets": ["255.255.255.255"], "queries": traces[:3]},
@@ -159,4 +166,4 @@ def _measured(ping_groups: str, as_nobody: bool) -> Measured:
             for query in of_round["queries"]
         ]
         found |= dict(zip(keys, results, strict=True))
-    return Measured(found, last["missing"])
+    return Measured(found, last["missing"], last["took_s"][rounds.index(to_nowhere)])

@@ -42,7 +42,7 @@ def bulk(namespaces: Namespaces) -> bool:
             reader.start()
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
-            reader.join(20)
+            reader.join(100)
     return got.digest() == hashlib.sha256(sent).digest()
 
 
@@ -54,7 +54,7 @@ def numbers(namespaces: Namespaces, lab: RunningLab) -> list[int]:
         namespaces.open_socket("vp7", socket.AF_INET, socket.SOCK_DGRAM, 0) as client,
     ):
         server.bind(("198.18.0.1", 7000))
-        server.settimeout(1)
+        server.settimeout(10)
         for number in range(_NUMBERED):
             client.sendto(number.to_bytes(4), ("198.18.0.1", 7000))
             time.sleep(0.0001)

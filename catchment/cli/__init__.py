@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from catchment.cli import here, lab, managing, measuring, sandbox, services, stored
 from catchment.cli.printing import complain
@@ -17,7 +19,19 @@ _OBJECTS_PER_COLLECTION = 100_000  # modules make many objects and no garbage: l
 
 _INTERRUPTED = 130
 
+
+class _Commands(TyperGroup):
+    """The commands. Ctrl-C ends them with a message: typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted") from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Anycast measurement: which site does each vantage point reach, why, and is it the nearest?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,15 +59,12 @@ def version(*, version: Annotated[bool, typer.Option("--version", help="Print th
 def main() -> None:
     """Run the command line: a problem that the user can act on is one line on stderr, and exit code 1."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it goes on
-            signal.signal(number, _stop)
+    _at_signals(_stop)
     sys.unraisablehook = _lose_interrupts
     try:
         app()
     except Interrupted as error:
-        complain(str(error))
-        sys.exit(_INTERRUPTED)
+        sys.exit(_interrupted(str(error)))
     except KeyboardInterrupt:
         sys.exit(_interrupted())
     except Exception as error:
@@ -66,8 +77,17 @@ def main() -> None:
         raise
 
 
-def _interrupted() -> int:
-    complain("interrupted")
+def _at_signals(then: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # under nohup it goes on
+            signal.signal(number, then)
+
+
+def _interrupted(message: str = "interrupted") -> int:
+    """Print what an interruption left, which another one does not cut short; from then on one ends us at once."""
+    _at_signals(signal.SIG_IGN)
+    complain(message)
+    _at_signals(signal.SIG_DFL)
     return _INTERRUPTED
 
 

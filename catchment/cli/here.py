@@ -23,6 +23,10 @@ def here(
         str | None,
         typer.Option("--place", metavar="PLACE", help="Where this host is: 52.52,13.40, BER, or 'Berlin, DE'."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What tables call this host, in place of its host name."),
+    ] = None,
     geocode: Annotated[
         bool, typer.Option("--geocode", help="Look --place up online, at OpenStreetMap's Nominatim.")
     ] = False,
@@ -52,8 +56,9 @@ def here(
     _check(place, rate, geocode=geocode, both=only_v4 and only_v6)
     with show_progress() as progress:
         found = workflow.look_from_here(
-            what, environ=os.environ, place=place, is_online=geocode, af=4 if only_v4 else 6 if only_v6 else None,
-            rate_per_s=rate, flows=queries, with_names=not no_names, out=out, progress=progress, say=say,
+            what, environ=os.environ, name=name, place=place, is_online=geocode,
+            af=4 if only_v4 else 6 if only_v6 else None, rate_per_s=rate, flows=queries, with_names=not no_names,
+            out=out, progress=progress, say=say,
         )  # fmt: skip
     report(tuple(found["remarks"]))
     print_numbers(found, "show_here", as_json=as_json)

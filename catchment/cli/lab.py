@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +12,7 @@ from typing import Annotated
 import typer
 
 from catchment.cli.arguments import Json, NewRun, Root
-from catchment.cli.printing import print_numbers, report, say, show_progress
+from catchment.cli.printing import complain, print_numbers, report, say, show_progress
 
 app = typer.Typer(
     help="A real anycast Internet in namespaces of this host: BIRD routes, NSD answers, real packets travel.",
@@ -44,6 +46,7 @@ _OPTIONS = {
 }
 _OF_SITES = {"--site", "--service"}
 _PREPEND = 3
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 
 
 @app.command()
@@ -184,6 +187,7 @@ def change(
         )
     with show_progress() as progress:
         changed = workflow.change_lab(name, made, stream_s=stream_s, progress=progress)
+    report(tuple(changed["warnings"]))
     print_numbers(changed, "show_lab_change", as_json=as_json)
 
 
@@ -202,8 +206,32 @@ def enter(
     """
     from catchment import workflow  # noqa: PLC0415
 
-    words = workflow.command_within(name, node, command[1:] if command[0] == "--" else command)
+    _check_place_of_name(name, command)
+    command = command[1:] if command[0] == "--" else command
+    if not command:
+        raise typer.BadParameter("after `--` comes what to run")
+    words = workflow.command_within(name, node, command)
+    if shutil.which(command[0]) is None:
+        raise typer.Exit(_say_what_lacks(command[0]))
     os.execvp(words[0], words)  # noqa: S606  (the user's own command, without a shell)
+
+
+def _check_place_of_name(name: str | None, words: Sequence[str]) -> None:
+    """Raise BadParameter where the lab's name comes after the node, among words that are not ours."""
+    from catchment import workflow  # noqa: PLC0415
+
+    options = [word for word in words if word.partition("=")[0] == "--name"]
+    if name is None and options and (words[0] in options or len(workflow.list_labs()["labs"]) > 1):
+        raise typer.BadParameter("`--name LAB` comes before the node")
+
+
+def _say_what_lacks(program: str) -> int:
+    """Say why a program cannot be run; return the exit code that shells have for it."""
+    if shutil.which(program, mode=os.F_OK) is not None:
+        complain(f"'{program}' may not be executed: make it executable (chmod +x), or name the program that reads it")
+        return _NOT_EXECUTABLE
+    complain(f"there is no program '{program}' on this host: install it, or give its path")
+    return _NOT_FOUND
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
@@ -221,6 +249,7 @@ def bird(
     from catchment import workflow  # noqa: PLC0415
     from catchment.terminal import harmless  # noqa: PLC0415
 
+    _check_place_of_name(name, command)
     for line in workflow.ask_bird(name, node, " ".join(command)).splitlines():
         typer.echo(harmless(line.expandtabs()))
 

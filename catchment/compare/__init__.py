@@ -9,7 +9,7 @@ sentences.
 
 from catchment.compare.comparing import compare
 from catchment.compare.detours import Record, Tracing
-from catchment.compare.pairing import pair_targets
+from catchment.compare.pairing import pair_targets, unpaired_targets
 from catchment.compare.sides import keep_side
 
-__all__ = ["Record", "Tracing", "compare", "keep_side", "pair_targets"]
+__all__ = ["Record", "Tracing", "compare", "keep_side", "pair_targets", "unpaired_targets"]

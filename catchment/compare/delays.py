@@ -29,7 +29,7 @@ def _is_longer(before: str, after: str) -> str:
 
 
 # Of many packets the least is less than of few, and their median strays less: only as many of the one side are held
-# against as many of the other. Who flaps between sites has a median that is of neither.
+# against as many of the other.
 _TIMED = f"""
     SELECT *, CASE WHEN {_is_longer("was_ms", "now_ms")} THEN 'slower'
         WHEN {_is_longer("now_ms", "was_ms")} THEN 'faster' END AS change
@@ -38,8 +38,7 @@ _TIMED = f"""
             CASE WHEN sampled THEN list_median(d.before) ELSE least(list_min(d.before), list_min(e.before)) END
                 AS was_ms,
             CASE WHEN sampled THEN list_median(d.after) ELSE least(list_min(d.after), list_min(e.after)) END AS now_ms
-        FROM (SELECT * FROM paired WHERE site_before = site_after AND NOT moved AND flips_before = 0
-            AND flips_after = 0) AS p
+        FROM stayed
         LEFT JOIN (SELECT * FROM matched WHERE kind = '{Kind.DNS}') AS d USING (vantage)
         LEFT JOIN (SELECT * FROM matched WHERE kind = '{Kind.PING}') AS e USING (vantage))
     WHERE was_ms IS NOT NULL AND now_ms IS NOT NULL"""
@@ -51,10 +50,10 @@ _MATCHED = """
 
 
 def find_delays(con: duckdb.DuckDBPyConnection, pair: TargetPair) -> Numbers:
-    """Count who of `paired` reaches the same site and takes clearly longer (`slower`), or less (`faster`).
+    """Count who of those that `stayed` at their site takes clearly longer (`slower`), or less (`faster`).
 
     RTTs are medians over these vantage points, of the medians of each (of its least RTT where it has few answers); `of`
-    is all with an RTT on both sides who stayed at their site. Reads `times_before` and `times_after`.
+    is all of them with an RTT on both sides. Reads `times_before` and `times_after`.
     """
     before, after = (quote(target.address) for target in pair)
     con.execute(f"CREATE OR REPLACE TEMP TABLE matched AS {_MATCHED.format(before=before, after=after)}")

@@ -23,10 +23,10 @@ _MOST_HOPS = 40
 Record = tuple[str, int]
 """A raw file of a run, and which record of it, from 1."""
 
-# One row for each of those who reach the same site on both sides and have traceroutes on both, the latest first.
+# One row for each of those who stayed at their site and have traceroutes on both sides, the latest first.
 _TRACED = f"""
     SELECT p.vantage, p.site_after, p.country, k.country AS site_country, p.latitude, p.longitude, b.traces, a.traces
-    FROM (SELECT * FROM paired WHERE NOT moved) AS p
+    FROM stayed AS p
     JOIN (SELECT vantage, list((raw_file, raw_record) ORDER BY age) AS traces FROM traces_before
         WHERE target = {{before}} GROUP BY vantage) AS b USING (vantage)
     JOIN (SELECT vantage, list((raw_file, raw_record) ORDER BY age) AS traces FROM traces_after
@@ -51,7 +51,8 @@ class Tracing:
 class _Pair:
     """The last way of a vantage point before and after, and whether it took the later one before.
 
-    `is_slower` holds against the slowest of the ways known before; `was_slower` is the same, seen backwards.
+    `is_slower` holds the last way after against as many of those before as there are after, at most: it is none of them
+    and slower than all. `was_slower` is the same, seen backwards.
     """
 
     vantage: str
@@ -82,13 +83,14 @@ class _Pair:
 
 
 def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Tracing) -> Numbers | None:
-    """Hold the last path after against the last few before, for those of `paired` who stayed at their site.
+    """Hold the last path after against the last few before, for those who `stayed` at their site.
 
     None where one of the sides has no traceroute. A path that was taken before is not changed; a changed one is longer
-    if it has more routers or is slower, which takes clearly more time than any of those before. `faster` counts what is
-    slower when both sides change places: without a change there are as many. Countries are those of routers whose place
-    is known, but for the vantage point's own and the site's; it `leads_through` those that at least half of the slower
-    paths have joined. Reads `traces_before` and `traces_after`.
+    if it has more routers or is slower. A slower one is none of the last before, of which no more count than there are
+    after, and takes clearly more time than any of them; `faster` counts what is slower when both sides change places:
+    without a change there are as many. Countries are those of routers whose place is known, but for the vantage point's
+    own and the site's; it `leads_through` those that at least half of the slower paths have joined. Reads
+    `traces_before` and `traces_after`.
     """
     before, after = (quote(target.address) for target in pair)
     for side, target in (("before", before), ("after", after)):
@@ -97,7 +99,7 @@ def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Trac
     rows = con.execute(_TRACED.format(before=before, after=after, service=quote(pair[1].service or ""))).fetchall()
     found = _pairs(rows, tracing)
     changed = [one for one in found if not one.is_known]
-    slower = [one for one in changed if one.is_slower]
+    slower = [one for one in found if one.is_slower]
     listed = sorted(changed, key=lambda one: -one.rise_ms)[:_MOST_LISTED]
     return {
         "compared": len(found),
@@ -133,8 +135,10 @@ def _routes(side: str, wanted: Collection[Record], tracing: Tracing) -> dict[Rec
 def _pair(row: tuple[Any, ...], known: Sequence[Route], since: Sequence[Route], names: Mapping[str, str]) -> _Pair:
     vantage, site, country, site_country, *place = row[:6]
     start = None if None in place else (place[0], place[1])
-    is_known = _is_among(since[0], known)
-    before, after = (known[0], since[0]) if is_known else (named(one, names, start) for one in (known[0], since[0]))
+    alike = min(len(known), len(since))  # the least of three is less than that of one
+    is_known, has_slowed = _is_among(since[0], known), _is_new_and_slow(since[0], known[:alike])
+    last = known[0], since[0]
+    before, after = last if is_known and not has_slowed else (named(one, names, start) for one in last)
     return _Pair(
         vantage=vantage,
         site=site,
@@ -142,8 +146,8 @@ def _pair(row: tuple[Any, ...], known: Sequence[Route], since: Sequence[Route], 
         before=before,
         after=after,
         is_known=is_known,
-        is_slower=not is_known and _is_slowest(since[0], known),
-        was_slower=not _is_among(known[0], since) and _is_slowest(known[0], since[: len(known)]),
+        is_slower=has_slowed,
+        was_slower=_is_new_and_slow(known[0], since[:alike]),
     )
 
 
@@ -151,8 +155,9 @@ def _is_among(route: Route, others: Sequence[Route]) -> bool:
     return any(is_same_way(one, route) for one in others)
 
 
-def _is_slowest(route: Route, others: Sequence[Route]) -> bool:
-    return is_slower(max((one.rtt_ms for one in others if one.rtt_ms is not None), default=None), route.rtt_ms)
+def _is_new_and_slow(route: Route, others: Sequence[Route]) -> bool:
+    slowest = max((one.rtt_ms for one in others if one.rtt_ms is not None), default=None)
+    return not _is_among(route, others) and is_slower(slowest, route.rtt_ms)
 
 
 def _shared(slower: Sequence[_Pair]) -> list[str]:

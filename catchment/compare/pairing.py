@@ -25,3 +25,9 @@ def pair_targets(before: Sequence[Target], after: Sequence[Target]) -> list[Targ
         if len(mine) == len(theirs) == 1:
             pairs.append((target, theirs[0]))
     return pairs
+
+
+def unpaired_targets(pairs: Sequence[TargetPair], targets: Sequence[Target]) -> list[Target]:
+    """Return those of one run's targets that are in none of the pairs."""
+    paired = {target for pair in pairs for target in pair}
+    return [target for target in targets if target not in paired]

@@ -16,6 +16,8 @@ _NOTICED = 1 / 20
 # twenty slower by chance and one faster that comes once in 160 comparisons at most.
 _SHARE = 1 / 3
 _SEVERAL = 3
+# So many groups, or fewer, may have lost all of theirs by chance: once in a hundred comparisons.
+_GROUPS_BY_CHANCE = 1 / 100
 
 
 def is_news(more: int, less: int, of: int) -> bool:
@@ -26,3 +28,12 @@ def is_news(more: int, less: int, of: int) -> bool:
     if less == 0 and more >= _AGAINST_NONE and more >= _NOTICED * of:
         return True
     return surplus >= _SHARE * of or surplus >= _DEVIATIONS * (more + less) ** 0.5
+
+
+def are_lost_together(count: int, *, lost_elsewhere: int, elsewhere: int, groups: int) -> bool:
+    """Tell whether all of so many in one of several groups were lost by more than what befalls each for itself.
+
+    How often that happens is seen in those `elsewhere`.
+    """
+    share = lost_elsewhere / elsewhere if elsewhere else 0.0
+    return groups * share**count <= _GROUPS_BY_CHANCE

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from catchment.compare.losses import SEVERAL
 from catchment.compare.moves import NAMELESS
-from catchment.compare.surplus import is_news
+from catchment.compare.sides import UNHEARD
+from catchment.compare.surplus import are_lost_together, is_news
 from catchment.metrics import Numbers
 from catchment.metrics.wording import cut, many
 from catchment.model import Level, Verdict
@@ -17,10 +19,9 @@ _QUOTED = 60
 # one of a thousand probes is always filtered, or caught by a box of its own.
 _NOTICED = 20
 _SILENT = (Verdict.UNREACHABLE, Verdict.TIMEOUT)
-_SEVERAL = 2
 
 Alarm = tuple[int, str]
-"""How many vantage points it concerns, and what it says."""
+"""How many vantage points it concerns (none, where chance may have made it), and what it says."""
 
 
 def summary(found: Numbers, level: Level = Level.SITE) -> str:
@@ -50,27 +51,37 @@ def _moved(found: Numbers, level: Level) -> list[str]:
 
 def _caught(found: Numbers) -> Iterator[Alarm]:
     caught = found["caught"]
-    if caught["alone"]:
-        count = caught["alone"]
-        yield count, f"{count} of {_points(caught['of'])} now {_s(count, 'hears', 'hear')} {_names(caught)}."
-    partly = caught["vantage_points"] - caught["alone"]
+    alone, partly = _told(found, "caught")
+    if alone:
+        weight = alone if caught["news"] else 0
+        yield weight, f"{alone} of {_points(caught['of'])} now {_s(alone, 'hears', 'hear')} {_names(caught)}."
     if partly:
-        heard = "" if caught["alone"] else f" {_names(caught)}"
-        who = f"{partly} more" if caught["alone"] else f"{partly} of {_points(caught['of'])}"
+        heard = "" if alone else f" {_names(caught)}"
+        who = f"{partly} more" if alone else f"{partly} of {_points(caught['of'])}"
         yield partly, f"{who} now and then {_s(partly, 'hears', 'hear')}{heard or ' somebody else'}."
 
 
 def _freed(found: Numbers) -> Iterator[Alarm]:
     """Yield who was answered by somebody else and is no more."""
     freed = found["freed"]
-    count = freed["vantage_points"]
+    count = sum(_told(found, "freed"))
     if count:
-        yield count, f"{count} of {_points(freed['of'])} no longer {_s(count, 'hears', 'hear')} {_names(freed)}."
+        weight = count if freed["news"] else 0
+        yield weight, f"{count} of {_points(freed['of'])} no longer {_s(count, 'hears', 'hear')} {_names(freed)}."
+
+
+def _told(found: Numbers, change: str) -> tuple[int, int]:
+    """Count who is worth a sentence: heard nobody else, and chance turned nobody round; and the rest, if it is news."""
+    one, other = found[change], found["freed" if change == "caught" else "caught"]
+    alone = one["alone"] if one["news"] or not other["alike"]["alone"] else 0
+    return alone, one["vantage_points"] - one["alone"] if one["news"] else 0
 
 
 def _names(caught: Numbers) -> str:
-    identities = caught["identities"]
-    texts = [f"'{cut(one['text'], _QUOTED)}'" for one in identities[:_NAMED]]
+    identities = [one["text"] for one in caught["identities"]]
+    if not caught["news"]:  # a few, who stand first
+        identities = list(Counter(one["text"] for one in caught["listed"] if one["alone"]))
+    texts = [f"'{cut(text, _QUOTED)}'" for text in identities[:_NAMED]]
     if len(identities) == 1:
         return f"{texts[0]}, which is none of the service's"
     more = f" and {len(identities) - _NAMED} more" if len(identities) > _NAMED else ""
@@ -89,7 +100,7 @@ def _vanished(found: Numbers) -> Iterator[Alarm]:
         count = sum(back.values())
         said += f"; {count} that reached none before {_s(count, 'does', 'do')} now ({_counted(back)})"
     there = [one for one in found["lost_at"] if one["vantage_points"]]
-    if gone == reached >= _SEVERAL and not back:
+    if gone == reached >= SEVERAL and not back:
         pinged = Verdict.UNREACHABLE in verdicts
         why = "the address seems to be withdrawn"
         yield gone, f"{said}: {why}." if pinged else f"{said}: {why}, or its servers are dead; a ping would tell."
@@ -114,7 +125,7 @@ def _counted(verdicts: Mapping[str, int]) -> str:
 
 
 def _dead(found: Numbers) -> Iterator[Alarm]:
-    """Yield the sites at which all whose pings are answered get no DNS any more; one alone may have lost a query."""
+    """Yield the sites at which all whose pings are answered get no DNS any more, more than lose a query elsewhere."""
     dead = _dead_sites(found)
     if not dead:
         return
@@ -128,14 +139,23 @@ def _dead(found: Numbers) -> Iterator[Alarm]:
 
 
 def _dead_sites(found: Numbers) -> list[Numbers]:
-    return [one for one in found["dead"] if one["vantage_points"] == one["of"] >= _SEVERAL]
+    beside = found["dead_beside"]
+    return [
+        one
+        for one in found["dead"]
+        if one["vantage_points"] == one["of"] >= SEVERAL
+        and are_lost_together(
+            one["of"], lost_elsewhere=beside["vantage_points"], elsewhere=beside["of"], groups=beside["sites"]
+        )
+    ]
 
 
 def _appeared(found: Numbers) -> Iterator[Alarm]:
     """Yield who reaches a site now, where nobody did before."""
-    count = found["only_after"]
-    if count >= _SEVERAL and not found["paired"] and not found["only_before"]:
-        counted = _counted({one["verdict"]: one["vantage_points"] for one in found["found"][:_NAMED]})
+    heard = {one["verdict"]: one["vantage_points"] for one in found["found"] if one["verdict"] not in UNHEARD}
+    count = sum(heard.values())
+    if count >= SEVERAL and not found["paired"] and not found["only_before"]:
+        counted = _counted(dict(list(heard.items())[:_NAMED]))
         yield count, f"{_points(count)} reach a site now, and none did before ({counted})."
 
 
@@ -143,12 +163,13 @@ def _unpaired(found: Numbers) -> list[str]:
     """Say how many more reached a site on one side only, and what was the matter on the other."""
     told = Counter(_silent(found["lost"]))
     told[Verdict.DNS_DEAD] = sum(one["of"] for one in _dead_sites(found))
-    told[Verdict.FOREIGN_IDENTITY] = found["caught"]["alone"]
-    back = Counter(_came_back(found)) + Counter({Verdict.FOREIGN_IDENTITY: found["freed"]["alone"]})
+    told[Verdict.FOREIGN_IDENTITY], _ = _told(found, "caught")
+    freed, _ = _told(found, "freed")
+    back = Counter(_came_back(found)) + Counter({Verdict.FOREIGN_IDENTITY: freed})
     lost = [(one["verdict"], one["vantage_points"] - told[one["verdict"]]) for one in found["lost"]]
     new = [(one["verdict"], one["vantage_points"] - back[one["verdict"]]) for one in found["found"]]
     if any(_appeared(found)):
-        new = []
+        new = [(verdict, count) for verdict, count in new if verdict in UNHEARD]
     sides = []
     for side, other, verdicts in (("before", "after", lost), ("after", "before", new)):
         some = [(verdict, count) for verdict, count in verdicts if count > 0]

@@ -17,26 +17,42 @@ from catchment.metrics.wording import many, seconds
 from catchment.model import Outcome, Target, Window
 
 # Every query of the target, with its time from the change on, and what its answer says. What asks for no identity is
-# left out; an answer that nobody can read is one all the same. What could not be sent is no query.
-_QUERIES = """
+# left out; an answer that nobody can read is one all the same. What could not be sent is no query. An answer that was
+# under way at the change may come from either side of it: to what was before belong only those that had come by then.
+_EVERY = """
     SELECT vantage, measured_at - {change_at} AS sent_s, rtt_ms, raw_file, raw_record, raw_item,
+        sent_s + coalesce(rtt_ms, 0) / 1000 <= 0 AS is_before,
         coalesce(failure IN ('timeout', 'network'), FALSE) AS lost,
         CASE WHEN failure IS NULL THEN outcome END AS outcome,
-        CASE WHEN failure IS NULL THEN coalesce(site, nullif(identity, ''), rcode, 'no code') END AS said
+        CASE WHEN failure IS NULL THEN coalesce(site, nullif(identity, ''), rcode, 'no code') END AS said,
+        coalesce(outcome IN ('error', 'empty') AND NOT promised, FALSE) AS is_refused
     FROM judged
     WHERE kind = 'dns' AND target = {target} AND window_start = {start} AND outcome IS DISTINCT FROM 'beside'
-        AND failure IS DISTINCT FROM 'probe-failed'"""
+        AND failure IS DISTINCT FROM 'probe-failed' AND measured_at < {until}"""
 _IN_ORDER = "PARTITION BY vantage ORDER BY sent_s, raw_file, raw_record, raw_item"
 
-# Answers in a row that say the same. An answer that was under way at the change may come from either side of it: to
-# what was before belong only those that had come by then.
+# An error or an empty answer to a query that the service does not promise to answer tells nothing where others tell who
+# answered (as for assignments), unless so many come in a row, with none of the others between them.
+_MANY_REFUSED = 10
+_QUERIES = f"""
+    SELECT * EXCLUDE (is_refused, others, all_others), is_refused AND all_others > 0
+        AND count(*) FILTER (WHERE is_refused) OVER (PARTITION BY vantage, is_before, others) < {_MANY_REFUSED}
+            AS is_aside
+    FROM (
+        SELECT *, count(*) FILTER (WHERE said IS NOT NULL AND NOT is_refused) OVER (
+                PARTITION BY vantage, is_before ORDER BY sent_s, raw_file, raw_record, raw_item) AS others,
+            count(*) FILTER (WHERE said IS NOT NULL AND NOT is_refused) OVER (
+                PARTITION BY vantage, is_before) AS all_others
+        FROM ({_EVERY}))"""
+
+# Answers in a row that say the same.
 _STRETCHES = f"""
     SELECT vantage, is_before, outcome, said, min(sent_s), max(sent_s), count(*) FROM (
         SELECT *, sum(is_new::INTEGER) OVER ({_IN_ORDER}) AS stretch FROM (
-            SELECT *, sent_s + coalesce(rtt_ms, 0) / 1000 <= 0 AS is_before,
+            SELECT *,
                 coalesce((is_before, outcome, said) <> lag((is_before, outcome, said)) OVER ({_IN_ORDER}), TRUE)
                     AS is_new
-            FROM queries WHERE said IS NOT NULL))
+            FROM queries WHERE said IS NOT NULL AND NOT is_aside))
     GROUP BY vantage, is_before, outcome, said, stretch ORDER BY vantage, min(sent_s), stretch"""
 
 # Queries in a row without an answer: those that have the same next answer; NULL is none.
@@ -49,7 +65,9 @@ _GAPS = f"""
 
 # Those of one second, of several measurements, are one for the spacing.
 _SENT = f"""
-    SELECT vantage, count(*) FILTER (WHERE sent_s < 0) AS earlier, count(*) FILTER (WHERE sent_s >= 0) AS queries,
+    SELECT vantage, count(*) FILTER (WHERE sent_s < 0 AND NOT is_aside) AS telling_before,
+        count(*) FILTER (WHERE sent_s >= 0 AND NOT is_aside) AS telling_after,
+        count(*) FILTER (WHERE sent_s < 0 AND lost) AS lost_before, count(*) FILTER (WHERE sent_s >= 0) AS queries,
         min(sent_s) FILTER (WHERE sent_s >= 0) AS first_s,
         coalesce(median(spacing_s) FILTER (WHERE sent_s >= 0 AND spacing_s > 0),
             median(spacing_s) FILTER (WHERE spacing_s > 0)) AS resolution_s
@@ -59,9 +77,8 @@ _SENT = f"""
 # The round trips of answers that name a site; those of one that was under way at the change are neither's.
 _TIMES = f"""
     SELECT vantage, list(rtt_ms ORDER BY sent_s) FILTER (WHERE is_before),
-        list((sent_s, rtt_ms) ORDER BY sent_s) FILTER (WHERE sent_s >= 0) FROM (
-        SELECT *, sent_s + rtt_ms / 1000 <= 0 AS is_before FROM queries
-        WHERE rtt_ms IS NOT NULL AND outcome = '{Outcome.IDENTIFIED}')
+        list((sent_s, rtt_ms) ORDER BY sent_s) FILTER (WHERE sent_s >= 0)
+    FROM queries WHERE rtt_ms IS NOT NULL AND outcome = '{Outcome.IDENTIFIED}'
     GROUP BY vantage"""
 
 _MOST_ON_THE_WAY = 20
@@ -71,16 +88,24 @@ Gap = tuple[float | None, float, float, int]
 """When the next query was sent that was answered, when the first and the last were sent that were not, how many."""
 
 
-def convergence(con: duckdb.DuckDBPyConnection, target: Target, window: Window, change_at: float) -> Numbers:
+def convergence(
+    con: duckdb.DuckDBPyConnection, target: Target, window: Window, change_at: float, until: float | None = None
+) -> Numbers:
     """Return how each vantage point of a target went through the change at `change_at` (seconds since 1970 UTC).
 
-    Reads the view `judged` that assigning leaves, in the (bounded) window. Times are those of sending, in seconds from
-    the change on; they are no more exact than `resolution_s`, the spacing of a vantage point's queries. A loss window
-    lasts from the first lost query to the next one that was answered; an open one to the last query sent, at least.
+    Reads the view `judged` that assigning leaves, in the (bounded) window, of queries that were sent before `until`.
+    Times are those of sending, in seconds from the change on; they are no more exact than `resolution_s`, the spacing
+    of a vantage point's queries. A loss window lasts from the first lost query to the next one that was answered; an
+    open one to the last query sent, at least.
     """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE queries AS "
-        + _QUERIES.format(change_at=repr(change_at), target=quote(target.address), start=repr(window.start))
+        + _QUERIES.format(
+            change_at=repr(change_at),
+            target=quote(target.address),
+            start=repr(window.start),
+            until=repr(window.end if until is None else until),
+        )
     )
     before, after = defaultdict[str, list[Stretch]](list), defaultdict[str, list[Stretch]](list)
     for vantage, is_before, outcome, text, first_s, last_s, answers in con.execute(_STRETCHES).fetchall():
@@ -91,10 +116,11 @@ def convergence(con: duckdb.DuckDBPyConnection, target: Target, window: Window, 
         gaps[vantage].append((gap[0], gap[1], gap[2], gap[3]))
     times = {vantage: (was or [], now or []) for vantage, was, now in con.execute(_TIMES).fetchall()}
     points = []
-    for vantage, earlier, queries, first_s, resolution_s in con.execute(_SENT).fetchall():
+    for vantage, earlier, later, lost_before, queries, first_s, resolution_s in con.execute(_SENT).fetchall():
         lost = gaps[vantage]
         at_last = sum(count for answered_s, _, _, count in lost if answered_s is None)
-        course = follow(before[vantage], after[vantage], Sent(before=earlier, after=queries, lost_at_last=at_last))
+        sent = Sent(before=earlier, after=later, lost_before=lost_before, lost_at_last=at_last)
+        course = follow(before[vantage], after[vantage], sent)
         point = _told(vantage, course) | _timed(course, *times.get(vantage, ([], [])))
         is_settled = course.fate is not Fate.UNAFFECTED and course.settled_s is not None
         point["settled_at_once"] = is_settled and first_s is not None and course.settled_s <= first_s

@@ -6,7 +6,7 @@ judged by the set of sites that it flaps between, so that it is not taken for on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import dropwhile
@@ -55,10 +55,11 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """How many queries were sent before the change and after it, and how many in a row at the end got no answer."""
+    """How many queries were sent before the change (and lost of these) and after it, and lost in a row at the end."""
 
     before: int
     after: int
+    lost_before: int = 0
     lost_at_last: int = 0
 
 
@@ -83,11 +84,16 @@ class Course:
 _QUIET = 10
 # So many in a row are a state and no accident: of a hundred queries one is lost, or answered from elsewhere.
 _SEVERAL = 3
+# Several of the same site that are so large a share of the answers are no strays, but its share of the flows.
+_SHARE = 0.03
 # Of fewer queries on a side, those who always flap look like those who moved once in a while; and so do fewer answers
 # of whoever had not settled when the queries ended.
 _ENOUGH = 10
-# Who answered before is gone when it would be chance once in so many times that it keeps silent for so long.
+# Who answered before is gone when it would be chance once in so many times that it keeps silent for so long: less
+# suffices where somebody else answers in its place, since that itself shows a change, or where nobody does.
 _CHANCE = 0.0001
+_CHANCE_IF_REPLACED = 0.05
+_CHANCE_IF_NOBODY = 0.001
 
 
 def follow(before: Sequence[Stretch], after: Sequence[Stretch], sent: Sent) -> Course:
@@ -95,11 +101,11 @@ def follow(before: Sequence[Stretch], after: Sequence[Stretch], sent: Sent) -> C
 
     Of few queries on a side there is a fate only where all answers of that side agree, and are several.
     """
-    was = _was(before)
-    after, strays = _without_strays(after)
+    was = _was(before, after)
+    after, strays = _without_strays(after, balanced=was if len(was) > 1 else ())
     away = list(dropwhile(lambda stretch: stretch.said in was, after))
     found = Course(fate=Fate.TOO_FEW, before=was, on_the_way=_passed(away), strays=strays)
-    if not sent.after or sent.lost_at_last >= _SEVERAL:
+    if not sent.after or _is_silent(sent, has_answered=bool(was)):
         silent = Fate.SILENT if was or after else Fate.NEVER_ANSWERED
         return replace(found, fate=silent if sent.after else Fate.NOT_ASKED)
     if after and not away and len(was) == 1:
@@ -107,23 +113,43 @@ def follow(before: Sequence[Stretch], after: Sequence[Stretch], sent: Sent) -> C
     if not (after and _is_clear(before, sent.before) and _is_clear(after, sent.after)):
         return found
     if len(was) > 1:
-        return _among_several(was, _counts(before), after)
-    *way, last = away
-    if _is_quiet(way, last):
+        return _among_several(was, before, after)
+    if _is_quiet(away):
+        *way, last = away
         fate, settled_s = _fate(was, (last.said,)), max(0.0, last.first_s)
         return replace(found, fate=fate, on_the_way=_passed(way), after=(last.said,), settled_s=settled_s)
-    is_long = sum(stretch.answers for stretch in away) >= _ENOUGH
+    # Of whoever was quiet but for its last few answers nobody knows whether they are strays, or more would come.
+    is_long = sum(stretch.answers for stretch in away) >= _ENOUGH and not _is_quiet(_without_last(away, _SEVERAL))
     return replace(found, fate=Fate.NEVER_SETTLED) if is_long else found
 
 
-def _was(before: Sequence[Stretch]) -> tuple[Said, ...]:
-    """Return who answered at the change: of several by turns all, after one move long before who came with it."""
+def _is_silent(sent: Sent, *, has_answered: bool) -> bool:
+    """Tell whether those lost at last are several, and more in a row than the loss before makes likely."""
+    lost_share = sent.lost_before / max(1, sent.before) if has_answered else 0.0
+    return sent.lost_at_last >= _SEVERAL and lost_share**sent.lost_at_last < _CHANCE_IF_NOBODY
+
+
+def _was(before: Sequence[Stretch], after: Sequence[Stretch]) -> tuple[Said, ...]:
+    """Return who answered at the change: of several by turns all, after one move long before who came with it.
+
+    Of an answer or two nobody knows whether they were strays, but where one who gave more is gone they are left out.
+    """
     match before:
         case [first, last] if first.answers >= _SEVERAL and last.answers >= _SEVERAL:
             return (last.said,)
     counts, since = _counts(before), _since_last(before)
     whole = sum(counts.values())
-    return tuple(said for said, count in counts.items() if not _is_gone(count, whole - since[said], since[said]))
+    was = tuple(
+        said for said, count in counts.items() if _chance_of_silence(count, whole - since[said], since[said]) >= _CHANCE
+    )
+    usual = _usual(was, before)
+    return usual if _gone(usual, before, after) else was
+
+
+def _usual(was: Iterable[Said], before: Sequence[Stretch]) -> tuple[Said, ...]:
+    counts = _counts(before)
+    few = min(_SEVERAL, sum(counts.values()) / 5)  # two of ten are no strays, two of a hundred may be
+    return tuple(said for said in was if counts[said] >= few)
 
 
 def _is_clear(stretches: Sequence[Stretch], sent: int) -> bool:
@@ -133,23 +159,41 @@ def _is_clear(stretches: Sequence[Stretch], sent: int) -> bool:
     return sent >= _SEVERAL if not stretches else len(stretches) == 1 and stretches[0].answers >= _SEVERAL
 
 
-def _is_quiet(way: Sequence[Stretch], last: Stretch) -> bool:
-    if last.answers < _SEVERAL:
+def _is_quiet(stretches: Sequence[Stretch]) -> bool:
+    if not stretches or stretches[-1].answers < _SEVERAL:
         return False
+    *way, last = stretches
     mean = sum(stretch.answers for stretch in way) / len(way) if way else 0.0
     return last.answers >= _QUIET * mean or len(way) == 1
 
 
-def _without_strays(stretches: Sequence[Stretch]) -> tuple[list[Stretch], tuple[Stretch, ...]]:
-    """Take out the single answers amid many on either side that say the same as each other."""
+def _without_last(stretches: Sequence[Stretch], answers: int) -> list[Stretch]:
+    kept = list(stretches)
+    while kept and kept[-1].answers <= answers:
+        answers -= kept.pop().answers
+    if kept:
+        kept[-1] = replace(kept[-1], answers=kept[-1].answers - answers)
+    return kept
+
+
+def _without_strays(
+    stretches: Sequence[Stretch], balanced: Collection[Said]
+) -> tuple[list[Stretch], tuple[Stretch, ...]]:
+    """Take out the single answers between several that say the same, many of them on one side at least.
+
+    No strays are those of the `balanced`, who answer by turns, and many of the same site.
+    """
+    single = [
+        one
+        for last, one, following in zip(stretches, stretches[1:], stretches[2:], strict=False)
+        if one.answers == 1 and one.said not in balanced and _are_one(last, following)
+    ]
+    counts, most = _counts(single), max(_SEVERAL, _SHARE * sum(stretch.answers for stretch in stretches))
+    strays = {one: None for one in single if counts[one.said] < most}
     kept: list[Stretch] = []
-    strays: list[Stretch] = []
-    for at, one in enumerate(stretches):
-        if kept and one.answers == 1 and at + 1 < len(stretches):
-            last, following = kept[-1], stretches[at + 1]
-            if last.said == following.said and min(last.answers, following.answers) >= _QUIET:
-                strays.append(one)
-                continue
+    for one in stretches:
+        if one in strays:
+            continue
         if kept and kept[-1].said == one.said:
             kept[-1] = _joined(kept[-1], one)  # the two are one without the stray between them
         else:
@@ -157,12 +201,17 @@ def _without_strays(stretches: Sequence[Stretch]) -> tuple[list[Stretch], tuple[
     return kept, tuple(strays)
 
 
-def _among_several(was: tuple[Said, ...], counts: Mapping[Said, int], after: Sequence[Stretch]) -> Course:
+def _are_one(last: Stretch, following: Stretch) -> bool:
+    fewer, more = sorted((last.answers, following.answers))
+    return last.said == following.said and fewer >= _SEVERAL and more >= _QUIET
+
+
+def _among_several(was: tuple[Said, ...], before: Sequence[Stretch], after: Sequence[Stretch]) -> Course:
     """Follow one that flapped before: at last it is among those that answer in the second half, or may still do."""
-    half, whole = sum(stretch.answers for stretch in after) / 2, sum(counts.values())
-    later, since = _counts(after), _since_last(after)
-    now = {said for said, count in later.items() if since[said] < half and (said in was or count >= _SEVERAL)}
-    now |= {said for said in was if not _is_gone(counts[said], whole, since.get(said, sum(later.values())))}
+    later = _counts(after)
+    new = _new(was, after)
+    stay = set(_usual(was, before) if new else was) - _gone(was, before, after)
+    now = stay | new | {said for said in _later_on(after) if said in was}
     others = [stretch for stretch in after if stretch.said not in now and later[stretch.said] < _SEVERAL]
     strays = tuple(stretch for stretch in others if stretch.said not in was)
     after = [stretch for stretch in after if stretch not in strays]
@@ -182,15 +231,32 @@ def _among_several(was: tuple[Said, ...], counts: Mapping[Said, int], after: Seq
     )
 
 
-def _is_gone(count: int, of: int, silent: int) -> bool:
-    """Tell whether it is hardly chance that all `count` are among the first `of` answers, and none of `silent` more.
+def _gone(was: Collection[Said], before: Sequence[Stretch], after: Sequence[Stretch]) -> set[Said]:
+    """Return who answered before, and will hardly do so again."""
+    counts, since = _counts(before), _since_last(after)
+    earlier, later = (sum(stretch.answers for stretch in side) for side in (before, after))
+    chance = _CHANCE_IF_REPLACED if _new(was, after) else _CHANCE
+    return {said for said in was if _chance_of_silence(counts[said], earlier, since.get(said, later)) < chance}
 
-    Of all ways to deal them among the answers, this is the share that does (Fisher's exact test).
+
+def _new(was: Collection[Said], after: Sequence[Stretch]) -> set[Said]:
+    return {said for said, count in _later_on(after).items() if said not in was and count >= _SEVERAL}
+
+
+def _later_on(after: Sequence[Stretch]) -> dict[Said, int]:
+    """Return how many answers say what of those that anybody still says in the second half."""
+    since, half = _since_last(after), sum(stretch.answers for stretch in after) / 2
+    return {said: count for said, count in _counts(after).items() if since[said] < half}
+
+
+def _chance_of_silence(count: int, of: int, silent: int) -> float:
+    """Return how likely all `count` are among the first `of` answers, and none of `silent` more.
+
+    Of all ways to deal them among the answers, this is the share that does (Fisher's exact test). A few are no silence.
     """
     if silent < _SEVERAL:
-        return False
-    logarithm = lgamma(of + 1) - lgamma(of - count + 1) - lgamma(of + silent + 1) + lgamma(of + silent - count + 1)
-    return exp(logarithm) < _CHANCE
+        return 1.0
+    return exp(lgamma(of + 1) - lgamma(of - count + 1) - lgamma(of + silent + 1) + lgamma(of + silent - count + 1))
 
 
 def _fate(was: tuple[Said, ...], at_last: tuple[Said, ...]) -> Fate:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from catchment.assign.hop_names import sites_in_name
 from catchment.assign.hop_names.gazetteer import town_in_name
 from catchment.geo import arc_km, light_allows
+from catchment.model import Service, Site
 from catchment.observe.traceroutes import FAR_BEYOND, read_trace
 from catchment.places import Place
 from catchment.places.exchanges import Exchange, exchange_at
 
 _SILENT = "*"
+_exchange_at = lru_cache(maxsize=65_536)(exchange_at)
 
 Degrees = tuple[float, float]
 """Latitude and longitude."""
@@ -88,6 +91,18 @@ def named(route: Route, names: Mapping[str, str], start: Degrees | None = None) 
     return replace(route, routers=tuple(routers))
 
 
+def stands_at(
+    address: str, name: str | None, rtt_ms: float | None, start: Degrees | None, service: Service | None = None
+) -> Exchange | Site | Place | None:
+    """Return where a router stands: the first place it points to that light allows; None where there is none.
+
+    That is the exchange which has its address, else the site of `service`, else the town that its name tells. Networks
+    reach exchanges from afar too, so an exchange's place is no more certain than a name's. Light must have come back
+    from there to `start` in the time that the router took (None: nobody knows).
+    """
+    return next((found for found in _pointed_to(address, name, service) if _is_in_reach(found, rtt_ms, start)), None)
+
+
 def is_same_way(one: Route, other: Route) -> bool:
     """Tell whether two paths may be the same: a router that kept silent may be any."""
     if one.is_whole and other.is_whole and len(one.routers) != len(other.routers):
@@ -100,17 +115,28 @@ def is_same_way(one: Route, other: Route) -> bool:
 
 
 def _with_name(router: Router, name: str | None, start: Degrees | None) -> Router:
-    found = _place(router.address or "", name)
-    if found is None or not _is_in_reach(found, router.rtt_ms, start):
+    found = stands_at(router.address or "", name, router.rtt_ms, start)
+    if found is None:
         return replace(router, name=name)
     return replace(router, name=name, town=found.town, country=found.country)
 
 
-def _is_in_reach(found: Exchange | Place, rtt_ms: float | None, start: Degrees | None) -> bool:
-    return start is None or light_allows(arc_km(*start, found.latitude, found.longitude), rtt_ms)
+def _pointed_to(address: str, name: str | None, service: Service | None) -> Iterator[Exchange | Site | Place]:
+    """Yield the places where a router may stand, the likeliest first."""
+    exchange = _exchange_at(address)
+    if exchange is not None:
+        yield exchange
+    if name is None:
+        return
+    sites = () if service is None else sites_in_name(name, service)
+    if len(sites) == 1:
+        yield sites[0].site
+    town = town_in_name(name)
+    if town is not None:
+        yield town
 
 
-@lru_cache(maxsize=65_536)
-def _place(address: str, name: str | None) -> Exchange | Place | None:
-    """Return where a router stands: at the exchange that has its address, else where its name says."""
-    return exchange_at(address) or (None if name is None else town_in_name(name))
+def _is_in_reach(found: Exchange | Site | Place, rtt_ms: float | None, start: Degrees | None) -> bool:
+    if start is None or found.latitude is None or found.longitude is None:
+        return True
+    return light_allows(arc_km(*start, found.latitude, found.longitude), rtt_ms)

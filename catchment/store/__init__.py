@@ -5,7 +5,7 @@
       measurements.json   of a run measured here: what the platform accepted, written before waiting; of several runs
                           merged into one: all of theirs
       sandbox.ndjson      of a run on the sandbox: what it accepted, so that it can go on
-      topology.toml       of one on a topology file: a copy of it
+      topology.toml       of one on a topology file: a copy of it; of labs merged: the copy of the latest
       raw/                tier 0, byte for byte as it came
       hop_names.ndjson    names of the last routers before the targets, as the reverse DNS gave them: an object a line
                           with address, name (null: it has none) and resolved_at; tier 0 too, so only ever added to
@@ -28,6 +28,7 @@ from catchment.store.names import (
     find_unfinished,
     parse_time,
     results_root,
+    sides_of,
     split_window,
     stored_campaigns,
     stored_runs,
@@ -101,6 +102,7 @@ __all__ = [
     "read_results",
     "result_files",
     "results_root",
+    "sides_of",
     "split_window",
     "stored_campaigns",
     "stored_runs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Header:
 
     `plan` is the campaign of a run that was measured here; an import has none. Of several runs merged into one,
     `platform` names all of theirs (atlas+local), and `change` is the change of routes that all of them were planned
-    around, until the routes had settled.
+    around, until the routes had settled. `imported` are the raw files of an import, each with its size in bytes.
     """
 
     campaign: str
@@ -38,6 +38,7 @@ class Header:
     cut: Window = field(default=Window())
     plan: Campaign | None = None
     change: Window | None = None
+    imported: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_plan(
@@ -96,8 +97,9 @@ def read_header(path: Path) -> Header:
             cut=Window(**table["cut"]),
             plan=campaign_from(table["plan"], file, is_frozen=True) if "plan" in table else None,
             change=Window(**table["change"]) if "change" in table else None,
+            imported={str(name): int(size) for name, size in table.get("imported", {}).items()},
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRun(f"{file}: damaged ({error}): import or measure the run anew") from error
 
 
@@ -117,6 +119,8 @@ def write_header(path: Path, header: Header) -> None:
         table["plan"] = campaign_table(header.plan)
     if header.change is not None:
         table["change"] = asdict(header.change)
+    if header.imported:
+        table["imported"] = dict(header.imported)
     write_json(path / HEADER, table)
 
 

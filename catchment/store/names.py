@@ -16,6 +16,7 @@ from catchment.store.runs import METRICS, Run, is_complete, read_metrics
 
 _DEFAULT_ROOT = "results"
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
+_LAST_S = 1.0  # before a change: hardly an answer is under way for longer, and what does take longer is not the network
 
 
 def results_root(given: Path | None) -> Path:
@@ -62,14 +63,20 @@ def find_run(name: str, root: Path, start: str | None = None, end: str | None = 
     around = re.fullmatch(r"(?P<run>.+?)\[(?P<side>before|after)\]", name)
     if around is not None:
         run = Run.open(find_folder(around["run"], root))
-        text, window = around["run"], _around_change(run, around["side"])
+        window = _around_change(run, around["side"])
     else:
         text, window = split_window(name)
+        other = re.fullmatch(r"(?P<run>.+?)\[(?P<window>[^\]\[]*)\]", text)
+        if other is not None and not Path(text).exists():
+            raise UnknownName(
+                f"'{other['window']}' is no window of '{other['run']}': in brackets stands before, after, or FROM..TO"
+            )
+        run = Run.open(find_folder(text, root))
     if start is not None or end is not None:
         if window != Window():
             raise UnknownName(f"'{name}' has a window already: give it in brackets, or by --from and --to")
         window = window_between(start, end)
-    return Run.open(find_folder(text, root)), window
+    return run, window
 
 
 def find_folder(text: str, root: Path) -> Path:
@@ -122,13 +129,28 @@ def split_window(name: str) -> tuple[str, Window]:
     return match["run"], window_between(match["start"] or None, match["end"] or None)
 
 
-def _around_change(run: Run, side: str) -> Window:
+def sides_of(run: Run) -> tuple[Window, Window] | None:
+    """Return the windows before and after the change of routes that a run was planned around; None where none was.
+
+    A query that was under way when the change came may have been answered on either side of it, and is of neither: the
+    window before ends earlier than the change by the longest round trip of the last second.
+    """
     moving = run.header.moving()
-    if moving is None:
+    if moving is None or moving.start is None:
+        return None
+    under_way = f"measured_at >= {moving.start - _LAST_S!r} AND measured_at < {moving.start!r}"
+    ((longest_ms,),) = run.observations.filter(under_way).aggregate("max(rtt_ms)").fetchall()
+    under_way_s = 0.0 if longest_ms is None else min(longest_ms / 1000, _LAST_S)
+    return Window(end=moving.start - under_way_s), Window(start=moving.end)
+
+
+def _around_change(run: Run, side: str) -> Window:
+    sides = sides_of(run)
+    if sides is None:
         raise UnknownName(
             f"{run.path}: its campaign has no `schedule.change_at`: write [{side}] as a window of time, [FROM..TO]"
         )
-    return Window(end=moving.start) if side == "before" else Window(start=moving.end)
+    return sides[0] if side == "before" else sides[1]
 
 
 def window_between(start: str | None, end: str | None) -> Window:

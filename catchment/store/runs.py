@@ -103,12 +103,18 @@ def is_collected(path: Path, accepted: Accepted | None) -> bool:
 
 def check_collected(path: Path) -> None:
     """Raise InvalidRun where not all results of a run are there: of a measured one they may still come."""
-    accepted, plan = read_accepted(path), read_header(path).plan
-    if is_collected(path, accepted) or (plan is None and accepted is None):
-        return
-    if plan is None:
-        raise InvalidRun(f"{path}: some of its results are gone from {raw_folder(path)}: merge the runs anew")
-    raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
+    header, accepted = read_header(path), read_accepted(path)
+    for name, size in header.imported.items():
+        file = raw_folder(path) / name
+        if not file.is_file():
+            raise InvalidRun(f"{file}: gone since it was imported: put it back, or import the run anew")
+        if file.stat().st_size != size:
+            raise InvalidRun(
+                f"{file}: {file.stat().st_size} bytes, and {size} when it was imported: put the right one back, or "
+                f"import the run anew"
+            )
+    if header.plan is not None and not is_collected(path, accepted):
+        raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
 
 
 def ways_on(path: Path, accepted: Accepted | None) -> str:

@@ -69,7 +69,7 @@ def _heard(caught: Numbers, what: str) -> Iterator[Text]:
         f"{_first(_counted(caught['countries']), _MOST_NETWORKS)}; by AS: "
         f"{_first(networks, _MOST_NETWORKS)}. "
         f"{', '.join(who[:_MOST_NETWORKS])}{f' and {more:,} more' if more > 0 else ''}.",
-        style=_ALARM,
+        style=_ALARM if caught["news"] else "",
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
 from catchment.metrics.courses import Fate
 from catchment.metrics.wording import seconds
-from catchment.terminal.cells import Name, add_row, clip, harmless, ms, table, target_title
+from catchment.terminal.cells import Name, clip, harmless, ms, target_title
+from catchment.terminal.columns import Beside
 from catchment.terminal.courses import few, gap, settled, who
 
 _LONGEST = 500  # of a summary, in which identities may have any length
@@ -37,8 +37,8 @@ def show_convergence(numbers: Numbers) -> RenderableType:
         if touched and target["resolution_s"]:
             parts.append(
                 Text(
-                    "Seconds from the change to when the query was sent; no more exact than the spacing of the "
-                    f"queries, {seconds(target['resolution_s'])} s.",
+                    "Seconds from the change to when the query was sent (gap: without an answer); no more exact than "
+                    f"the spacing of the queries, {seconds(target['resolution_s'])} s.",
                     style="dim",
                 )
             )
@@ -49,22 +49,22 @@ def _is_touched(one: Numbers) -> bool:
     return bool(one["fate"] != Fate.UNAFFECTED or one["lost"] or one["rtt_changed_after_s"] is not None)
 
 
-def _table(listed: Sequence[Numbers]) -> Table:
-    rows = table("Vantage point", "Fate", "Before", "On the way", "At last", ">Settled s", ">Lost", ">of", ">Gap s")
-    for one in listed:
-        add_row(
-            rows,
-            clip(one["vantage"], _QUOTED),
-            Name(one["fate"]),
-            _all(one["before"]),
-            few(_steps(one), _MOST_STEPS) or _NOTHING,
-            _all(one["after"]),
-            settled(one) or _NOTHING,
-            str(one["lost"]),
-            str(one["queries"]),
-            gap(one) or _NOTHING,
-        )
-    return rows
+def _table(listed: Sequence[Numbers]) -> Beside:
+    return Beside(
+        [
+            ("Vantage point", [clip(one["vantage"], _QUOTED) for one in listed]),
+            ("Fate", [Name(one["fate"]) for one in listed]),
+            ("Before", [_all(one["before"]) for one in listed]),
+            ("On the way", [few(_steps(one), _MOST_STEPS) or _NOTHING for one in listed]),
+            ("At last", [_all(one["after"]) for one in listed]),
+        ],
+        [
+            (">Settled s", [settled(one) or _NOTHING for one in listed]),
+            (">Lost", [str(one["lost"]) for one in listed]),
+            (">of", [str(one["queries"]) for one in listed]),
+            (">Gap s", [gap(one) or _NOTHING for one in listed]),
+        ],
+    )
 
 
 def _steps(one: Numbers) -> list[str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from catchment.metrics import Numbers
 from catchment.metrics.wording import many
-from catchment.model import PLACED
+from catchment.model import PLACED, Verdict
 from catchment.terminal.cells import add_row, clip, harmless, table, target_title
 
 _QUOTED = 60
@@ -18,6 +18,7 @@ _MOST_SITES = 6
 _MOST_SERVERS = 4
 _NETWORK = 28
 _FEW_MS = 10
+_SILENT = (Verdict.UNREACHABLE, Verdict.DNS_DEAD, Verdict.TIMEOUT)
 _DIFFER = {
     "by-flow": "now this one, now that one: chosen by flow, as load balancers do",
     "over-time": "first one, then another: it changed while we looked",
@@ -63,6 +64,7 @@ def _facts(target: Numbers, place: Numbers | None) -> Table:
         ("It costs", _cost(target)),
         ("Light", _light(target)),
         ("Servers", _servers(target)),
+        ("Lost", _lost(target)),
     ):
         if told is not None:
             grid.add_row(name, told)
@@ -146,23 +148,22 @@ def _light(target: Numbers) -> Text | None:
     if light["around"] == "here":
         return Text(f"{came}: {count} of {many(light['of'], 'site')}{listed}")
     others = sum(code != light["around"] for code in light["sites"])  # one that is closed is not among them
-    return Text(
-        f"{came}, so this host is no farther from {clip(light['around'], _QUOTED)}; of the other sites {others:,} may "
-        f"be nearer"
-    )
+    nearer = f"of the other sites {others:,} may be nearer" if others else "no other site may be nearer"
+    return Text(f"{came}, so this host is no farther from {clip(light['around'], _QUOTED)}; {nearer}")
 
 
 def _servers(target: Numbers) -> Text | None:
     flows = target["flows"]
     if not flows["queries"]:
         return None
+    answers = many(flows["answers"], "answer") if flows["answers"] else "no answer"
     asked = (
-        f"{many(flows['answers'], 'answer')} to {many(flows['queries'], 'query', 'queries')} for "
+        f"{answers} to {many(flows['queries'], 'query', 'queries')} for "
         f"{clip(flows['query'], _QUOTED)} from {many(flows['ports'], 'source port')}"
     )
     sites, servers = flows["sites"], flows["servers"]
     if not servers:
-        return Text(f"{asked}, none with an identity")
+        return Text(f"{asked}, none with an identity" if flows["answers"] else asked)
     told = Text(f"{asked}: ")
     if len(sites) > 1:
         told.append(f"{len(sites)} sites ({_counted(sites)}), {_DIFFER[flows['sites_differ']]}", style="bold yellow")
@@ -172,6 +173,12 @@ def _servers(target: Numbers) -> Text | None:
     else:
         told.append("always the same server")
     return told
+
+
+def _lost(target: Numbers) -> Text | None:
+    """Say what was lost besides answers; where nothing but that happened, the reason has it already."""
+    is_told = target["lost"] is None or target["verdict"] in _SILENT
+    return None if is_told else Text(harmless(target["lost"]))
 
 
 def _counted(counts: dict[str, int]) -> str:
@@ -184,20 +191,30 @@ def _path(path: Numbers) -> Iterator[RenderableType]:
         yield Text("No router on the way answered.", style="dim")
         return
     rows = table(">Hop", "Address", ">RTT ms", "Name", "Network", "Place")
+    was_silent = may_be_nearer = False
     for hop in path["hops"]:
         if hop["address"] is None:
+            was_silent = True
             add_row(rows, str(hop["hop"]), Text("*", style="dim"), "", "", "", "")
             continue
+        may_be_nearer = may_be_nearer or (was_silent and hop["error"] is not None)
+        was_silent = False
         add_row(
             rows,
             str(hop["hop"]),
             clip(hop["address"], _QUOTED),
-            _ms(hop["rtt_ms"]),
+            _ms(hop["rtt_ms"]) if hop["error"] is None else f"{_ms(hop['rtt_ms'])} {clip(hop['error'], _QUOTED)}",
             clip(hop["name"] or "", _QUOTED),
             _network(hop),
             clip(hop["place"] or "", _QUOTED),
         )
     yield rows
+    if may_be_nearer:
+        yield Text(
+            "Whoever refuses (!) after silent hops may be nearer: routers refuse only so many packets a second, and "
+            "drop others without a word.",
+            style="dim",
+        )
     if not path["reached"]:
         yield Text(f"The target itself did not answer the traceroute ({harmless(path['protocol'])}).", style="dim")
 

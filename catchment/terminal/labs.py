@@ -47,24 +47,40 @@ def show_lab(numbers: Numbers) -> RenderableType:
     parts: list[RenderableType] = [Text(head, style="bold")]
     parts += [Text(f"changed: {harmless(change)}") for change in numbers["changes"]]
     if numbers["unfinished"] is not None:
-        parts.append(Text(_unfinished(numbers["unfinished"]), style="bold red"))
+        parts.append(Text(_unfinished(numbers), style="bold red"))
     if numbers["died"]:
         died = harmless(", ".join(numbers["died"]))
-        parts.append(Text(f"ended by itself: {died}: `catchment lab down`, then raise it anew", style="bold red"))
+        mend = f"`catchment lab change reset{_option(numbers)}`"
+        parts.append(Text(f"ended by itself: {died}: {mend} starts it anew, as any other change does", "bold red"))
     sites = table("Service", "Site", "Place", ">Servers", "Route", "Servers are")
     for service in numbers["services"]:
         for site in service["sites"]:
-            route = "announced" if site["announced"] else "withdrawn"
-            prepended = f", AS {site['prepend']} times more" if site["prepend"] else ""
-            alive = Text("up") if site["alive"] else Text("dead", style="bold red")
-            add_row(
-                sites, service["service"], site["site"], site["place"], str(site["servers"]), route + prepended, alive
-            )
+            names = service["service"], site["site"], site["place"], str(site["servers"])
+            add_row(sites, *names, _route(site), _servers(site))
     rows = numbers["vantage_points"]
     parts += ["", sites, "", _routes_table(rows), Text(_nodes(numbers), style="dim")]
     if "idle_s" in numbers:
         parts.append(Text(_next(numbers)))
     return Group(*parts)
+
+
+def _route(site: Numbers) -> Text:
+    if site["router_died"]:
+        return Text("its BIRD died", style="bold red")
+    prepended = f", AS {site['prepend']} times more" if site["prepend"] else ""
+    return Text(f"announced{prepended}" if site["announced"] else f"withdrawn{prepended}")
+
+
+def _servers(site: Numbers) -> Text:
+    if not site["servers_dead"]:
+        return Text("up")
+    number = f"{site['servers_dead']} of {site['servers']} " if site["alive"] else ""
+    return Text(f"{number}dead", style="bold red")
+
+
+def _option(numbers: Numbers) -> str:
+    """Return what a command needs to be about this lab."""
+    return "" if numbers["is_alone"] else f" --name {harmless(numbers['lab'])}"
 
 
 def _size(numbers: Numbers) -> str:
@@ -78,13 +94,14 @@ def _end(numbers: Numbers) -> str:
     return f"It ends {', or '.join(ends)}." if ends else ""
 
 
-def _unfinished(found: Numbers) -> str:
+def _unfinished(numbers: Numbers) -> str:
+    found, option = numbers["unfinished"], _option(numbers)
     wanted = clip("; ".join(found["wanted"]) or "all changes taken back", _LONGEST)
     if found["at_work"]:
         return f"another process changes it just now, to: {wanted}"
     return (
         f"somebody who was killed left it amid a change ({wanted}): the routes below are not those noted; "
-        "`catchment lab change` puts it back first, `catchment lab change reset` all of it"
+        f"`catchment lab change{option}` puts it back first, `catchment lab change reset{option}` all of it"
     )
 
 
@@ -102,21 +119,25 @@ def _next(numbers: Numbers) -> str:
     """Say what may be tried in a lab that is up since a moment ago."""
     site = numbers["services"][0]["sites"][0]["site"] if numbers["services"] else None
     vantage = next((node for node, role in numbers["nodes"].items() if role == "vantage-point"), None)
-    tries = [] if site is None else [f"catchment lab change withdraw --site {site} --stream 3"]
+    option, name = _option(numbers), "" if numbers["is_alone"] else f" {numbers['lab']}"
+    tries = [] if site is None else [f"catchment lab change withdraw --site {site} --stream 3{option}"]
     if vantage is not None and numbers["services"]:
-        tries.append(f"catchment lab exec {vantage} catchment here {numbers['services'][0]['addresses'][0]}")
-    return f"Try: {harmless('; '.join([*tries, 'catchment lab down']))}"
+        tries.append(f"catchment lab exec{option} {vantage} catchment here {numbers['services'][0]['addresses'][0]}")
+    return f"Try: {harmless('; '.join([*tries, f'catchment lab down{name}']))}"
 
 
 def _routes_table(rows: Sequence[Numbers]) -> Table:
     shown = table("Point", "Place", "Address", "Packets go to", ">ms", "AS path")
     for row in rows:
-        add_row(shown, row["vantage"], row["place"], row["address"], _led(row), ms(row["rtt_ms"]), as_path(row))
+        path = as_path(row) if row["unread"] is None else ""
+        add_row(shown, row["vantage"], row["place"], row["address"], _led(row), ms(row["rtt_ms"]), path)
     return shown
 
 
 def _led(row: Numbers) -> Text:
     """Name the site where packets arrive, and what is wrong there."""
+    if row.get("unread") is not None:
+        return Text(f"unknown: {harmless(row['unread'])} does not answer", style="bold red")
     if row["site"] is None:
         return Text("nowhere", style="bold red")
     if row["hijacked"]:
@@ -129,7 +150,12 @@ def show_lab_change(numbers: Numbers) -> RenderableType:
     rows = numbers["vantage_points"]
     text = clip(numbers["change"], _LONGEST)
     told = f"{text}: {'that is so already, nothing was changed' if numbers['is_so_already'] else _fates(numbers)}."
-    parts: list[RenderableType] = [Text(f"{told[:1].upper()}{told[1:]}", style="bold")]
+    parts: list[RenderableType] = []
+    if numbers["mended"]:
+        parts.append(
+            Text(f"Had ended by itself, and was started anew first: {harmless(', '.join(numbers['mended']))}.")
+        )
+    parts.append(Text(f"{told[:1].upper()}{told[1:]}", style="bold"))
     shown = table("Point", "Address", "Before", ">ms", "After", ">ms", "AS path")
     changed = [row for row in rows if row["before"] != row["after"]]
     for row in changed:

@@ -49,7 +49,8 @@ def _alike(measurements: Sequence[Numbers]) -> list[tuple[str, list[Numbers]]]:
     groups: dict[tuple[str, str | None], list[Numbers]] = {}
     for one in measurements:
         packets = one["packets"] and many(one["packets"], "packet")
-        new = " ".join(filter(None, (one["kind"], one["query"], one["protocol"], packets)))
+        stream = "a stream of" if one["is_stream"] else None
+        new = " ".join(filter(None, (stream, one["kind"], one["query"], one["protocol"], packets)))
         name = new if one["id"] is None else f"{one['id']} {new}".rstrip() + " (reused)"
         groups.setdefault((name, one["target"]), []).append(one)
     return [

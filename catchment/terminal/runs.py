@@ -13,7 +13,7 @@ from rich.text import Text
 from catchment.metrics import Numbers
 from catchment.metrics.wording import many
 from catchment.model import ASSIGNED, Confidence, Grouping, SiteSet, Verdict
-from catchment.terminal.cells import Name, add_row, bar, clip, harmless, ms, percent, table, target_title, with_counts
+from catchment.terminal.cells import Bar, Name, add_row, clip, harmless, ms, percent, table, target_title, with_counts
 from catchment.terminal.interception import tell_interception
 from catchment.terminal.measurements import tell_measurements
 from catchment.terminal.vantage_points import list_vantage_points
@@ -78,34 +78,30 @@ def _change(found: Numbers, mixes: str) -> Iterator[Text]:
 
 
 def _sites_table(target: Numbers) -> Table:
-    counts = target["vantage_points"]
+    lines = list(_site_lines(target))
+    greatest = max((share or 0.0 for *_, share, _ in lines), default=0.0)
     rows = table("Site", "Town", ">Vantage points", ">Share", "", ">RTT p50", ">p90 ms")
+    for site, town, count, share, rtt_ms in lines:
+        add_row(rows, site, town, str(count), percent(share), Bar(share or 0.0, greatest), *rtt_ms)
+    return rows
+
+
+def _site_lines(target: Numbers) -> Iterator[tuple[str | Text, str | Name, int, float | None, list[str]]]:
+    """Yield a site and its town, how many vantage points reach it, their share, their RTTs; then who reaches none."""
+    counts = target["vantage_points"]
     for site in target["sites"][:_MOST_SITES]:
         town = f"{site['town']}, {site['country']}" if site["town"] else ""
-        rtt = site["rtt_ms"]
-        add_row(
-            rows,
-            site["site"],
-            town,
-            str(site["vantage_points"]),
-            percent(site["share"]),
-            bar(site["share"]),
-            ms(rtt["p50"]),
-            ms(rtt["p90"]),
-        )
+        rtts_ms = [ms(site["rtt_ms"][name]) for name in ("p50", "p90")]
+        yield site["site"], town, site["vantage_points"], site["share"], rtts_ms
     more = target["sites"][_MOST_SITES:]
     if more:
         count = sum(site["vantage_points"] for site in more)
-        share = count / counts["total"]
-        add_row(rows, "…", many(len(more), "more site"), str(count), percent(share), bar(share))
+        yield "…", many(len(more), "more site"), count, count / counts["total"], []
     for verdict, count in counts["verdicts"].items():
         if verdict not in ASSIGNED:
             # Shares are of those with a result, so who never reported has none.
             share = None if verdict == Verdict.NO_RESULT else count / counts["total"]
-            add_row(
-                rows, Text("–", style="dim"), Name(verdict, style="yellow"), str(count), percent(share), bar(share or 0)
-            )
-    return rows
+            yield Text("–", style="dim"), Name(verdict, style="yellow"), count, share, []
 
 
 def _groups_table(target: Numbers) -> Table:

@@ -8,23 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from catchment.metrics import Numbers
 from catchment.metrics.wording import many, seconds
 from catchment.terminal.as_paths import as_paths, named
-from catchment.terminal.cells import add_row, clip, harmless, ms, table, target_title
+from catchment.terminal.cells import clip, harmless, ms, target_title
+from catchment.terminal.columns import Beside, Column, table_of, width_of
 from catchment.terminal.courses import few, gap, settled, who
 
 _LONGEST = 2000
 _QUOTED = 40
 _MOST_NAMED, _MOST_STEPS = 10, 3
 _NOTHING = "–"
-_UNBOUNDED = 1000
-_NARROW = 24  # names that are no longer are not broken: places and paths give way to them
-
-Column = tuple[str, list[str | Text]]
 
 
 def show_story(story: Numbers) -> RenderableType:
@@ -72,13 +68,13 @@ class _Places:
     streams: Mapping[str, Numbers]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        columns = self._columns()
+        columns, streams = self._columns(), _stream_columns([self.streams.get(row["vantage"]) for row in self.rows])
         paths: Column = ("AS path", [as_paths(row["before"], row["after"]) for row in self.rows])
-        whole = _table([*columns, paths])
-        if console.measure(whole, options=options.update(width=_UNBOUNDED)).maximum <= options.max_width:
+        whole = table_of([*columns, *streams, paths])
+        if width_of(whole, console, options).maximum <= options.max_width:
             yield whole
         else:
-            yield _table(columns)
+            yield Beside(columns, streams, "After")
             yield from _changed_paths("AS paths", self.rows)
 
     def _columns(self) -> list[Column]:
@@ -91,7 +87,6 @@ class _Places:
             (">ms", [_rtt(row["before"]) for row in rows]),
             ("After", [_outcome(row["after"], row["before"], has_pings=has_pings) for row in rows]),
             (">ms", [_rtt(row["after"]) for row in rows]),
-            *_stream_columns([self.streams.get(row["vantage"]) for row in rows]),
         ]
 
 
@@ -103,16 +98,6 @@ def _changed_paths(title: str, rows: Sequence[Numbers]) -> Iterator[Text]:
     told = [f"{', '.join(names)} {path}" for path, names in points.items() if path]
     if told:
         yield Text(f"{title}: {'; '.join(told)}.")
-
-
-def _table(columns: Sequence[Column]) -> Table:
-    told = [(heading, cells) for heading, cells in columns if any(map(str, cells))]
-    shown = table(*(heading for heading, _ in told))
-    for column, (heading, cells) in zip(shown.columns, told, strict=True):
-        column.no_wrap = heading == "After" and max(map(len, map(str, cells))) <= _NARROW
-    for row in zip(*(cells for _, cells in told), strict=True):
-        add_row(shown, *row)
-    return shown
 
 
 def _stream_columns(streams: Sequence[Numbers | None]) -> list[Column]:
@@ -179,7 +164,7 @@ def _of_walks(story: Numbers) -> Iterator[RenderableType]:
                 yield from _changed_paths(f"AS paths to {clip(target['service'], _QUOTED)}", rows)
 
 
-def _walks(story: Numbers, walks: Sequence[Numbers], targets: Sequence[Numbers]) -> Table:
+def _walks(story: Numbers, walks: Sequence[Numbers], targets: Sequence[Numbers]) -> Beside:
     cells = {(row["vantage"], row["target"]): row for row in story["vantage_points"]}
     streams = {name: went for target in targets for name, went in _streams(story, target["target"]).items()}
     columns: list[Column] = [
@@ -190,7 +175,7 @@ def _walks(story: Numbers, walks: Sequence[Numbers], targets: Sequence[Numbers])
         rows = [cells.get((walk["vantage"], target["target"])) for walk in walks]
         columns.append((f"{target['service']}, ms", [_step(row) for row in rows]))
     columns.append((">Sum, ms", [_sum(walk) for walk in walks]))
-    return _table([*columns, *_stream_columns([streams.get(walk["vantage"]) for walk in walks])])
+    return Beside(columns, _stream_columns([streams.get(walk["vantage"]) for walk in walks]))
 
 
 def _step(row: Numbers | None) -> str:
@@ -216,7 +201,7 @@ def _footnotes(story: Numbers) -> Iterator[str]:
     if story["convergence"] is not None:
         spacing_s = story["convergence"]["targets"][0]["resolution_s"]
         every = "" if spacing_s is None else f", a query every {seconds(spacing_s)} s"
-        told += f". Settled, gap: seconds from the first change on, of the stream{every}"
+        told += f". Of the stream{every}, settled: seconds from the first change on; gap: seconds without an answer"
     yield f"{told}."
     legend = named(story["vantage_points"], story["networks"])
     if legend:

@@ -95,7 +95,7 @@ def _source(one: Numbers) -> Iterator[str]:
 
 def _came_back(one: Numbers) -> str:
     if one["failure"] is not None:
-        failure, detail = one["failure"], clip(one["failure_detail"] or "", _QUOTED)
+        failure, detail = one["failure"], clip(one["failure_detail"] or "", 2 * _QUOTED)
         return detail if detail.startswith(failure) else f"{failure}: {detail}" if detail else str(failure)
     if one["kind"] != Kind.DNS:
         return "answered" if one["hop"] is None else f"answered, behind {one['hop']}"

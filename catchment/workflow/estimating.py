@@ -90,7 +90,7 @@ def estimate_lab(campaign: Campaign, targets: Sequence[Target], vantage_points: 
         changing = {change.service for change in lab.changes}
         streamed = next((target for target in targets if target.service in changing), targets[0])
         query = next((query for query in campaign.queries if query.kind is Kind.DNS), Query(kind=Kind.DNS))
-        asked.append(of(streamed, query, int(lab.stream_per_s * streaming_s)))
+        asked.append(replace(of(streamed, query, int(lab.stream_per_s * streaming_s)), is_stream=True))
         packets += asked[-1].results or 0
     results = sum(one.results or 0 for one in asked)
     return Estimate(

@@ -102,12 +102,15 @@ def import_results(
             points = store.part_of(folder, store.VANTAGE_POINTS)
             lacking = write_vantage_points(con, listed, observations, points, merged.points)
             remarks = (*remarks, *merged.warnings, *say_moved(con, merged), *say_twins(con, merged))
+            for copy in copies:
+                copy.result()
+            header = replace(header, imported={name: (raw / name).stat().st_size for _, name in named})
             store.write_header(folder, header)
             store.unite_hop_names((run.path for run in merged.runs), folder)
             if merged.accepted is not None:
                 store.write_accepted(folder, merged.accepted)
-            for copy in copies:
-                copy.result()
+            if merged.topology is not None:
+                shutil.copyfile(merged.topology, store.topology_file(folder))
             _judge(con, folder, folder, header, reading, unusable, progress)
     warnings = (*remarks, *say_left_out(reading, unusable, header))
     warnings += tuple(say_placeless(listed, lacking, is_merged=bool(merged.runs)))

@@ -18,6 +18,7 @@ from catchment.errors import InvalidRun, UnknownName
 from catchment.metrics import iso_time
 from catchment.model import Service, Site, SiteSet, Target, Window
 from catchment.schemas import OBSERVATIONS
+from catchment.workflow.topologies import check_labs
 
 Side = tuple[store.Run, Window]
 """A run, cut to a window."""
@@ -70,8 +71,9 @@ def load_both(
     """Make `assignments_before` and `assignments_after`, and `vantage_points` with the later place of each.
 
     `keep` is called when a side (`before`, `after`) is judged, to keep what else is needed of it. Return the services
-    with the sites of open lists that were seen on either side.
+    with the sites of open lists that were seen on either side. Raises InvalidRun where they are of different labs.
     """
+    check_labs((before[0], after[0]))
     seen: dict[tuple[str, str], Site] = {}
     for (run, window), side in ((before, "before"), (after, "after")):
         _, judged = load_run(con, run, window, services)

@@ -8,6 +8,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from catchment.errors import InvalidFile, InvalidRun, UnknownName
 from catchment.importers import free_name
 from catchment.model import Service, Target, Window
 from catchment.store import Accepted, Measurement, Run, Stage
+from catchment.workflow.topologies import check_labs, lab_topology
 
 _IMPORT = "import"
 _MENTIONED = 3
@@ -28,7 +30,8 @@ _MENTIONED = 3
 class Merged:
     """What several runs know together, of which the oldest is first; of none it is nothing.
 
-    `files` are their raw files, each with its name in the run that comes of it, and the run that it is from.
+    `topology` is that of the labs among them, as the latest has it. `files` are their raw files, each with its name in
+    the run that comes of it, and the run that it is from.
     """
 
     runs: tuple[Run, ...] = ()
@@ -36,6 +39,7 @@ class Merged:
     targets: tuple[Target, ...] = ()
     cut: Window = Window()
     change: Window | None = None
+    topology: Path | None = None
     files: Mapping[str, tuple[Path, Run]] = field(default_factory=dict)
     accepted: Accepted | None = None
     warnings: tuple[str, ...] = ()
@@ -62,10 +66,12 @@ def find_given(given: Sequence[Path], root: Path | None) -> tuple[list[Path], li
         text = str(path)
         if (path / store.HEADER).is_file():
             runs.setdefault(path.resolve(), path)
-        elif path.exists() or "/" in text or root is None:
+        elif path.exists():
             files.append(path)
         elif re.fullmatch(r".+\[[^\[\]]*\]", text):
             raise InvalidFile(f"{text}: a run is merged whole: leave the window out, and cut with --from and --to")
+        elif "/" in text or root is None:
+            files.append(path)
         else:
             try:
                 found = store.find_folder(text, root)
@@ -78,22 +84,24 @@ def find_given(given: Sequence[Path], root: Path | None) -> tuple[list[Path], li
 def merge(folders: Sequence[Path], out: Path, other: Service | None = None) -> Merged:
     """Put together what the runs in some folders know, for a run at `out`; `other` goes before their version of it.
 
-    Raises InvalidRun where one is not whole.
+    Raises InvalidRun where one is not whole, where a name or an address means one thing here and another there.
     """
-    runs = sorted((Run.open(folder) for folder in folders), key=lambda run: (run.header.created, str(run.path)))
+    runs = sorted((Run.open(folder) for folder in folders), key=lambda run: (run.header.created, run.path.resolve()))
     if not runs:
         return Merged(services=() if other is None else (other,))
     for run in runs:
         store.check_collected(run.path)
+    check_labs(runs)
     services, warnings = _services(runs, out, other)
     files, names = _files(runs)
     cut = _hull([run.header.cut for run in runs])
     return Merged(
         runs=tuple(runs),
         services=services,
-        targets=_targets(runs, other),
+        targets=_targets(runs, services),
         cut=cut,
         change=_change([run.header.moving() for run in runs]),
+        topology=lab_topology(runs),
         files=files,
         accepted=_accepted(runs, names),
         warnings=(*warnings, *_cut_before(runs, cut)),
@@ -116,30 +124,46 @@ def say_moved(con: duckdb.DuckDBPyConnection, merged: Merged) -> list[str]:
 
 
 def _services(runs: Sequence[Run], out: Path, other: Service | None) -> tuple[tuple[Service, ...], list[str]]:
-    """Return the services of all runs, of several versions the latest run's, and say where there are several."""
+    """Return the services of all runs, of several versions the latest run's, and say where there are several.
+
+    `other` stands in for its other versions, and for whatever has an address of it under another name. Raises
+    InvalidRun where that is still so of two services: nobody could say whose results those are.
+    """
     latest: dict[str, tuple[Service, Run]] = {}
     versions: dict[str, set[str]] = defaultdict(set)
     for run in runs:
         for service in run.header.services:
             latest[service.name] = service, run
             versions[service.name].add(digest(service))
-    chosen = {name: service for name, (service, _) in latest.items()} | ({} if other is None else {other.name: other})
+    if other is not None:
+        latest = {name: held for name, held in latest.items() if name != other.name and not _shared(held[0], other)}
+    for (one, here), (two, there) in combinations((latest[name] for name in sorted(latest)), 2):
+        if shared := _shared(one, two):
+            raise InvalidRun(
+                f"{shared[0]} is {one.name} in {here.path} and {two.name} in {there.path}: choose one with --service "
+                "FILE, or merge runs of one of them"
+            )
     warnings = [
-        f"the runs hold different versions of {name}; that of {latest[name][1].path}, the latest, counts: "
+        f"the runs hold different versions of {name}; that of {run.path}, the latest, counts: "
         f"`catchment derive {shlex.quote(str(out))} --service FILE` judges by another"
-        for name in sorted(versions)
-        if len(versions[name]) > 1 and chosen[name] is latest[name][0]
+        for name, (_, run) in sorted(latest.items())
+        if len(versions[name]) > 1
     ]
-    return tuple(chosen[name] for name in sorted(chosen)), warnings
+    chosen = [service for service, _ in latest.values()] + ([] if other is None else [other])
+    return tuple(sorted(chosen, key=lambda service: service.name)), warnings
 
 
-def _targets(runs: Sequence[Run], other: Service | None) -> tuple[Target, ...]:
-    """Return the targets of all runs, without those that another version of their service does not have."""
+def _shared(one: Service, two: Service) -> list[str]:
+    """Return the addresses that two services have in common."""
+    return sorted({entry.address for entry in one.addresses} & {entry.address for entry in two.addresses})
+
+
+def _targets(runs: Sequence[Run], services: Sequence[Service]) -> tuple[Target, ...]:
+    """Return the targets of all runs, each of the service that has its address; one that has none any more is gone."""
+    owners = {entry.address: service.name for service in services for entry in service.addresses}
     every = dict.fromkeys(target for run in runs for target in run.header.targets)
-    if other is None:
-        return tuple(every)
-    addresses = {entry.address for entry in other.addresses}
-    return tuple(target for target in every if target.service != other.name or target.address in addresses)
+    owned = (replace(target, service=owners.get(target.address)) for target in every)
+    return tuple(dict.fromkeys(new for new, old in zip(owned, every, strict=True) if new.service or not old.service))
 
 
 def _files(runs: Sequence[Run]) -> tuple[dict[str, tuple[Path, Run]], dict[Path, str]]:

@@ -111,7 +111,7 @@ def _reused(campaign: Campaign, targets: Sequence[Target], services: Sequence[Se
             service, entry = known[number]
             target = addresses.get((service.name, entry.af))
             row |= {"kind": entry.kind.value, "target": target, "af": entry.af, "query": entry.query}
-        rows.append(row | unknown | {"at_most": False, "credits": 0, "credits_per_day": 0})
+        rows.append(row | unknown | {"at_most": False, "is_stream": False, "credits": 0, "credits_per_day": 0})
     return rows
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import MutableMapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,10 @@ def compare_runs(
     af: int | None = None,
     target: str | None = None,
 ) -> Numbers:
-    """Return what moved between two runs or windows, both assigned with the newer run's version of each service."""
+    """Return what moved between two runs or windows, both assigned with the newer run's version of each service.
+
+    `warnings` names the targets that only one of them has: nobody knows what became of these.
+    """
     services = {service.name: service for service in before[0].header.services}
     services |= {service.name: service for service in after[0].header.services}
     versions = list(services.values())
@@ -123,10 +127,18 @@ def compare_runs(
     if not pairs:
         raise UnknownName("the two runs have no target in common: compare runs of one service")
     chosen = chosen_targets([target_after for _, target_after in pairs], af, target)
+    lonely = tuple(
+        f"{one.address} ({one.service or 'no service'}) was measured in {side} only, and is not compared"
+        for side, (run, _) in (("BEFORE", before), ("AFTER", after))
+        for one in comparing.unpaired_targets(pairs, run.header.targets)
+        if af in (None, one.af) and target in (None, one.address, one.service)
+    )
     pairs = [pair for pair in pairs if pair[1] in chosen]
+    lacking = Counter[Path]()
     with workbench() as (con, _):
         seen = load_both(con, before, after, versions, comparing.keep_side)
-        found = comparing.compare(con, pairs, seen, by=by, level=level, tracing=_tracing(before, after, versions))
+        tracing = _tracing(before, after, versions, lacking)
+        found = comparing.compare(con, pairs, seen, by=by, level=level, tracing=tracing)
     return {
         "before": name_of(before),
         "after": name_of(after),
@@ -135,21 +147,34 @@ def compare_runs(
             f"the runs hold different versions of {service.name}; both were assigned with that of AFTER"
             for service in before[0].header.services
             if digest(services[service.name]) != digest(service)
+        )
+        + lonely
+        + tuple(
+            f"{file}: {count} of its traceroutes cannot be read any more, and paths were compared without them"
+            for file, count in lacking.items()
         ),
         **found,
     }
 
 
-def _tracing(before: Side, after: Side, services: Sequence[Service]) -> comparing.Tracing:
-    """Return how the traceroutes of two runs are read again, and what is known of the names of their routers."""
+def _tracing(
+    before: Side, after: Side, services: Sequence[Service], lacking: MutableMapping[Path, int]
+) -> comparing.Tracing:
+    """Return how the traceroutes of two runs are read again, and what is known of the names of their routers.
+
+    How many cannot be read is counted in `lacking`, by their files.
+    """
     runs = {"before": before[0], "after": after[0]}
+
+    def count(file: Path, records: int) -> None:
+        lacking[file] = records
 
     @cache
     def names() -> dict[str, str]:
         told = {entry.address: entry.name for service in services for entry in service.hop_names}
         return dict(pair for run in runs.values() for pair in store.read_hop_names(run.path)) | told
 
-    return comparing.Tracing(read=lambda side, wanted: read_records(runs[side], wanted), names=names)
+    return comparing.Tracing(read=lambda side, wanted: read_records(runs[side], wanted, count), names=names)
 
 
 def list_runs(root: Path, campaign: str | None = None) -> Numbers:

@@ -61,7 +61,8 @@ def _told(name: str, hosts: Sequence[_Host]) -> str:
     some = ", ".join(sources[:_MENTIONED]) + (", …" if len(sources) > _MENTIONED else "")
     return (
         f"{name} measured from several addresses, or at the same time in several runs ({some}), and is taken for one "
-        "host: where it is not, measure with a local.name of its own on each"
+        "host: where it is not, measure under a name of its own on each: local.name in a campaign, or `catchment here "
+        "--name NAME`"
     )
 
 

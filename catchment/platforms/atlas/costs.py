@@ -35,6 +35,7 @@ class PlannedMeasurement:
     credits: int | None
     results_per_day: int
     credits_per_day: int
+    is_stream: bool = False  # it goes on and on while routes change
 
 
 def credits_per_result(query: Query, *, one_off: bool, size_bytes: int = SIZE_BYTES) -> int:

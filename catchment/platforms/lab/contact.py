@@ -37,7 +37,7 @@ class Contact:
                 answer = next(lines(connection), None)
             except TimeoutError as error:
                 raise PlatformFailed(
-                    f"lab '{self._name}' does not answer: end it (`catchment lab down`), and start it anew"
+                    f"lab '{self._name}' does not answer: end it (`catchment lab down {self._name}`), and start it anew"
                 ) from error
             except OSError as error:
                 raise self._gone() from error

@@ -72,7 +72,9 @@ def claim(name: str) -> int:
             os.close(held)
             continue
         os.close(held)
-        raise PlatformFailed(f"a lab '{name}' runs already: end it (`catchment lab down`), or choose another name")
+        raise PlatformFailed(
+            f"a lab '{name}' runs already: end it (`catchment lab down {name}`), or choose another name"
+        )
     raise PlatformFailed(f"{folder}: vanishes time and again: choose another name for the lab")
 
 

@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
+from catchment.errors import CatchmentError
 from catchment.model import AddressFamily
 from catchment.platforms.lab.blueprint import Blueprint, Wire
 from catchment.platforms.lab.numbering import network_name, single, site_name, vantage_name
 from catchment.platforms.topology.elements import Topology, VantagePoint
 from catchment.platforms.topology.epochs import Epoch, family_of
 
-Read = Callable[[str, str], str]
-"""Gives a command to the BIRD of a namespace, and returns its reply."""
+Read = Callable[[str, str], str | None]
+"""Gives a command to the BIRD of a namespace, and returns its reply; None: it does not answer."""
 
 # The line below a route, as BIRD writes it: by which gateway and interface it leads on.
 _GATEWAY = re.compile(r"^\s*via \S+ on (\S+)", re.MULTILINE)
@@ -31,7 +32,8 @@ class Truth:
     go through: it begins with the vantage point's and ends with who announces. `announced_path` is what the vantage
     point's network was told, after itself: with what anybody prepended, and also where packets do not arrive.
     `one_way_ms` is the delay of the cables to the site, `rtt_ms` that of those back in addition, which may be others;
-    None: no reply finds back.
+    None: no reply finds back. `unread` is a router on the way that did not say where it sends them: then nothing else
+    is known.
     """
 
     vantage: int
@@ -45,6 +47,11 @@ class Truth:
     announced_path: tuple[int, ...] = ()
     one_way_ms: float | None = None
     rtt_ms: float | None = None
+    unread: str | None = None
+
+
+class _Unread(CatchmentError):
+    """A router does not answer; the argument is its name."""
 
 
 def truth(read: Read, topology: Topology, blueprint: Blueprint, epochs: Mapping[str, Epoch]) -> list[Truth]:
@@ -54,7 +61,7 @@ def truth(read: Read, topology: Topology, blueprint: Blueprint, epochs: Mapping[
     """
     walker = _Walker(read, blueprint)
     return [
-        _row(walker, topology, vantage, epochs[service.name], address)
+        _row_if_read(walker, topology, vantage, epochs[service.name], address)
         for service in topology.services
         for address in service.addresses
         for vantage in topology.vantage_points
@@ -142,7 +149,10 @@ class _Walker:
     def route(self, node: str, address: str) -> str:
         """Return what a router says of its route to an address; it is asked once."""
         if (node, address) not in self._replies:
-            self._replies[node, address] = self._read(node, f"show route for {address} primary all")
+            reply = self._read(node, f"show route for {address} primary all")
+            if reply is None:
+                raise _Unread(node)
+            self._replies[node, address] = reply
         return self._replies[node, address]
 
     def _out(self, node: str, address: str) -> Wire | None:
@@ -155,6 +165,14 @@ class _Walker:
             return None
         wire = next_wire(self.route(node, address))
         return None if wire is None else self._wires.get(wire)
+
+
+def _row_if_read(walker: _Walker, topology: Topology, vantage: VantagePoint, epoch: Epoch, address: str) -> Truth:
+    try:
+        return _row(walker, topology, vantage, epoch, address)
+    except _Unread as unread:
+        (node,) = unread.args
+        return Truth(vantage=vantage.id, service=epoch.service.name, address=address, site=None, unread=node)
 
 
 def _row(walker: _Walker, topology: Topology, vantage: VantagePoint, epoch: Epoch, address: str) -> Truth:

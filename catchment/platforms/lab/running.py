@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -29,6 +29,7 @@ from catchment.platforms.lab.daemons import (
 from catchment.platforms.lab.differences import check_same, differences
 
 _TOLD_TIMEOUT_S = 10.0
+_LAST_BREATH_S = 0.5  # of a program that says nothing more, and ends
 _MOST_OFFERED = 8
 
 
@@ -273,7 +274,11 @@ def _named(daemon: Daemon) -> Iterator[None]:
 
 
 def _silent(daemon: Daemon) -> PlatformFailed:
-    return PlatformFailed(f"{daemon.name} does not answer: apply the blueprint again, that starts it anew")
+    """Return the complaint about a BIRD that does not answer; one that ended is started anew with the next change."""
+    with suppress(subprocess.TimeoutExpired):
+        daemon.process.wait(_LAST_BREATH_S)
+        return PlatformFailed(f"{daemon.name} ended by itself: `catchment lab change reset` starts it anew")
+    return PlatformFailed(f"{daemon.name} does not answer: end the lab (`catchment lab down`), and start it anew")
 
 
 def _some(names: Collection[str]) -> str:

@@ -17,6 +17,7 @@ from catchment.store import Measurement
 
 DNS_PORT = 53
 _NS_PER_S = 1e9
+_MS_PER_S = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,10 @@ class Asking:
         ago_s = 0.0 if sent is None else (time.time_ns() - sent.wall_ns) / _NS_PER_S
         at = self.clock() - ago_s
         return head(self.vantage, self.measurement, at=at, source=source, protocol=protocol.value) | found
+
+    def is_late(self, rtt_ms: float) -> bool:
+        """Tell whether a reply that took so long came too late, whenever it was read."""
+        return rtt_ms > self.timeout_s * _MS_PER_S
 
     def open(self, kind: int, protocol: int = 0) -> StampedSocket:
         """Open a socket where the vantage point is. Raises OSError."""

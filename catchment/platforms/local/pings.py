@@ -54,7 +54,7 @@ def _ping(asking: Asking, line: Echoes) -> Exchange:
                     pending.pop(number, None)  # nothing else will come
             elif found[number].rtt_ms is not None:
                 more.append(Echo(rtt_ms=rtt_ms, ttl=arrival.ttl, is_duplicate=True))
-            elif pending.pop(number, None) is not None:
+            elif not asking.is_late(rtt_ms) and pending.pop(number, None) is not None:
                 found[number] = Echo(rtt_ms=rtt_ms, ttl=arrival.ttl)
         pending = {number: until for number, until in pending.items() if until > now}
         is_left = len(found) < asking.query.packets

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import socket
 import time
@@ -18,40 +17,41 @@ from catchment.platforms.local.icmp import is_final, told
 from catchment.platforms.local.loop import Came, Exchange, Result, Wait
 from catchment.platforms.local.sockets import IcmpError, Moment, Packet, StampedSocket, now
 
+_MS_PER_S = 1000
 _LENGTH = 2  # bytes before a message over TCP (RFC 1035, 4.2.2)
 
 
 def ask(asking: Asking) -> Exchange:
     """Send a DNS query when its turn comes, and return the result.
 
-    Where the reply over UDP was cut short, as servers do that limit their rate, it is asked for again over TCP, as long
-    as there is time; the result is that of TCP then.
+    Where the reply over UDP was cut short, as servers do that limit their rate, it is asked for again over TCP when the
+    turn for that comes; the result is that of TCP then. The server has `timeout_s` for both together, and the wait for
+    a turn is no part of that: this host's own pace is not held against the server.
     """
     message = packets.identity_query(asking.query.name, nsid=asking.query.nsid)
     message = packets.with_id(message, secrets.randbits(16))
-    result, until = None, math.inf
-    while result is None:
-        came = yield Wait(until=until, turns=PACKETS_OF_TCP if _is_over_tcp(asking) else 1)
-        if came is Came.TIME:
-            return _late(asking)
-        until = min(until, time.monotonic() + asking.timeout_s)
-        result = yield from _ask(asking, message, until)
+    spent_ms = 0.0
+    while True:
+        yield Wait(turns=PACKETS_OF_TCP if _is_over_tcp(asking) else 1)
+        found = yield from _ask(asking, message, spent_ms)
+        if not isinstance(found, float):
+            return found
+        spent_ms += found
         asking = replace(asking, query=replace(asking.query, protocol=Protocol.TCP))
-    return result
 
 
-def _ask(asking: Asking, query: bytes, until: float) -> Generator[Wait, Came, Result | None]:
-    """Return the result; None where the reply was cut short."""
+def _ask(asking: Asking, query: bytes, spent_ms: float) -> Generator[Wait, Came, Result | float]:
+    """Return the result; where the reply was cut short, how long that took (ms)."""
     over_tcp = _is_over_tcp(asking)
     try:
         line = asking.open(socket.SOCK_STREAM if over_tcp else socket.SOCK_DGRAM)
     except OSError as error:
         return _failure(asking, "socket", f"socket failed: {error.strerror}")
     with line:
-        return (yield from (_over_tcp if over_tcp else _over_udp)(asking, line, query, until))
+        return (yield from _over_tcp(asking, line, query, spent_ms) if over_tcp else _over_udp(asking, line, query))
 
 
-def _over_udp(asking: Asking, line: StampedSocket, query: bytes, until: float) -> Generator[Wait, Came, Result | None]:
+def _over_udp(asking: Asking, line: StampedSocket, query: bytes) -> Generator[Wait, Came, Result | float]:
     try:
         if asking.source_port is not None:
             line.socket.bind(("", asking.source_port))
@@ -59,24 +59,27 @@ def _over_udp(asking: Asking, line: StampedSocket, query: bytes, until: float) -
         number = line.send(query)
     except OSError as error:
         return _failure(asking, "senderror", f"sendto failed: {error.strerror}")
-    came = Came.PACKET
+    until, came = time.monotonic() + asking.timeout_s, Came.PACKET
     while came is not Came.TIME:
         for arrival in line.receive():
             sent = line.sent_at(number)
+            rtt_ms = sent.ms_until(arrival.at)
+            if asking.is_late(rtt_ms):
+                continue
             if isinstance(arrival, IcmpError):
                 if is_final(asking.af, arrival):
                     return _failure(asking, "err", told(arrival), sent, line)
             elif packets.answers_query(arrival.data, query):
                 if packets.is_truncated(arrival.data):
-                    return None
-                reply = results.DnsReply(message=arrival.data, rtt_ms=sent.ms_until(arrival.at))
+                    return rtt_ms
+                reply = results.DnsReply(message=arrival.data, rtt_ms=rtt_ms)
                 return _answer(asking, reply, sent, line)
         came = yield Wait(line, until)
     return _late(asking, line.sent_at(number), line)
 
 
-def _over_tcp(asking: Asking, line: StampedSocket, query: bytes, until: float) -> Exchange:
-    began = now()
+def _over_tcp(asking: Asking, line: StampedSocket, query: bytes, spent_ms: float) -> Exchange:
+    began, until = now(), time.monotonic() + asking.timeout_s - spent_ms / _MS_PER_S
     try:
         line.connect(asking.target, asking.port)
     except OSError as error:
@@ -101,6 +104,8 @@ def _over_tcp(asking: Asking, line: StampedSocket, query: bytes, until: float) -
             if not packets.answers_query(message, query):
                 return _failure(asking, "TCPREAD", "read failed: no reply to the query", began, line)
             took_ms, whole_ms = line.sent_at(number).ms_until(arrival.at), began.ms_until(arrival.at)
+            if asking.is_late(spent_ms + whole_ms):
+                break
             reply = results.DnsReply(message=message, rtt_ms=took_ms, whole_ms=whole_ms)
             return _answer(asking, reply, began, line)
         came = yield Wait(line, until)
@@ -129,7 +134,7 @@ def _answer(asking: Asking, reply: results.DnsReply, sent: Moment, line: Stamped
     return _result(asking, results.dns_reply(reply), sent, line)
 
 
-def _late(asking: Asking, sent: Moment | None = None, line: StampedSocket | None = None) -> Result:
+def _late(asking: Asking, sent: Moment, line: StampedSocket) -> Result:
     return _failure(asking, "timeout", round(asking.timeout_s * 1000), sent, line)
 
 

@@ -33,7 +33,6 @@ _NUMBER = struct.Struct("@i")
 _LONGEST = 65_535
 _ANCILLARY = 512
 _MOST_AT_ONCE = 64  # arrivals read in one go, so that a flood on one socket does not starve the others
-_CLOCKS_APART_NS = 1_000_000
 _NS_PER_MS = 1e6
 _TRANSIENT = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
@@ -60,17 +59,34 @@ _FAMILIES: dict[int, _Family] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """What two clocks said at once (ns): the wall's, in which the kernel stamps, between two looks at a steady one."""
+
+    before_ns: int
+    wall_ns: int
+    after_ns: int
+
+    def set_until(self, later: Clocks) -> int:
+        """Return by how much the wall's was set meanwhile, at the least; 0 where it may have been left alone."""
+        least = (later.wall_ns - later.after_ns) - (self.wall_ns - self.before_ns)
+        most = (later.wall_ns - later.before_ns) - (self.wall_ns - self.after_ns)
+        return 0 if least <= 0 <= most else least
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
-    """A time by two clocks, in ns: the wall's, in which the kernel stamps, and one that nobody sets."""
+    """When a packet left or came by the wall's clock (ns); the clocks before this host sent it, or after it read it."""
 
     wall_ns: int
-    steady_ns: int
+    clocks: Clocks
 
     def ms_until(self, later: Moment) -> float:
-        """Return the time until a later moment; right also where somebody sets the clock meanwhile."""
-        by_stamps, at_most = later.wall_ns - self.wall_ns, later.steady_ns - self.steady_ns
-        taken = by_stamps if 0 <= by_stamps <= at_most + _CLOCKS_APART_NS else at_most
-        return taken / _NS_PER_MS
+        """Return the time until a later moment; never too short where somebody sets the clock meanwhile."""
+        by_stamps, at_most = later.wall_ns - self.wall_ns, later.clocks.after_ns - self.clocks.before_ns
+        # Nobody knows whether the clock was set before the later packet came or after it. Of what the steady clock
+        # allows the longer counts: a time that is too short makes an honest answer faster than light.
+        either = by_stamps, by_stamps - self.clocks.set_until(later.clocks)
+        return max((taken for taken in either if 0 <= taken <= at_most), default=at_most) / _NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +244,7 @@ class StampedSocket:
             if origin == _FROM_STAMPING:
                 packet = -1 if self._is_stream else packet  # a stream counts bytes
                 if packet < len(self._sent):
-                    self._sent[packet] = Moment(at.wall_ns, self._sent[packet].steady_ns)
+                    self._sent[packet] = Moment(at.wall_ns, self._sent[packet].clocks)
             elif origin in _FROM_ICMP:
                 reason = os.strerror(number)
                 self._errors.append(
@@ -245,7 +261,7 @@ class StampedSocket:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPING and len(value) >= _STAMP.size:
                 seconds, rest = _STAMP.unpack_from(value)
                 if seconds:
-                    at = Moment(seconds * 1_000_000_000 + rest, at.steady_ns)
+                    at = Moment(seconds * 1_000_000_000 + rest, at.clocks)
             elif level == of.level and kind == of.came_ttl and len(value) >= _NUMBER.size:
                 (ttl,) = _NUMBER.unpack_from(value)
             elif level == of.level and kind == of.take_errors and len(value) >= _EXTENDED_ERROR.size:
@@ -261,4 +277,5 @@ class StampedSocket:
 
 def now() -> Moment:
     """Return this moment."""
-    return Moment(time.time_ns(), time.monotonic_ns())
+    clocks = Clocks(time.monotonic_ns(), time.time_ns(), time.monotonic_ns())
+    return Moment(clocks.wall_ns, clocks)

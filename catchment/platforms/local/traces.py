@@ -52,7 +52,7 @@ def _trace(asking: Asking, carrier: Carrier, flow: int) -> Exchange:
                 path.failed(number, f"sendto failed: {error.strerror}")
         for number, rtt_ms, arrival in carrier.read():
             answer = _answer(asking.af, carrier, asking.target, rtt_ms, arrival)
-            if answer is not None:
+            if answer is not None and not asking.is_late(rtt_ms):
                 path.answered(number, answer)
         for number in path.under_way:
             if until[number] <= now:

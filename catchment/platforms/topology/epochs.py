@@ -12,6 +12,7 @@ from catchment.platforms.topology.elements import AnycastService, AnycastSite, R
 from catchment.platforms.topology.hosting import add_site
 
 _FOREIGN_IDENTITY = "ns1.hijacker.example"
+_MOST_LISTED = 20
 _OF_OTHERS = {ChangeName.LEAK: "leaks", ChangeName.HIJACK: "hijacks"}
 
 
@@ -144,6 +145,9 @@ def _culprit(
             raise InvalidFile(f"change '{change.change}' names no network: add `asn`, the AS number of who {does}")
         return choose(change, epoch)
     asns = [str(network.asn) for network in topology.networks]
+    if change.asn in {service.asn for service in topology.services}:
+        known = ", ".join(asns[:_MOST_LISTED])
+        raise UnknownName(f"change '{change.change}': AS {change.asn} is a service's own: name one of {known}")
     if str(change.asn) not in asns:
         raise UnknownName(f"change '{change.change}': there is no AS {change.asn}: {_near(str(change.asn), asns)}")
     return change.asn
@@ -193,4 +197,4 @@ def _hijack(change: Change, asn: int, topology: Topology) -> Hijack:
 
 def _near(name: str, known: Iterable[str]) -> str:
     listed = sorted(known)
-    return hint(name, listed, f"there are {', '.join(listed[:20])}", cutoff=0.4)
+    return hint(name, listed, f"there are {', '.join(listed[:_MOST_LISTED])}", cutoff=0.4)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from catchment.geo import light_allows
 from catchment.metrics import Numbers
 from catchment.model import Outcome, Service, Verdict
+from catchment.observe.traceroutes import Trace
 from catchment.workflow.explaining.wording import plain
 
 _OUTCOMES = ("identified", "foreign_identity", "unknown_identity", "errors", "empty")
@@ -23,7 +24,7 @@ class Case:
     `observations` have besides their `site`, `rule`, `outcome`, `witnesses` and `promised` as judged, and of their two
     identities the `judged_identity`; `kilometres` are the distances to the sites in use whose place is known;
     `elsewhere` are the vantage point's other assignments; `peers` counts what the other vantage points got here;
-    `same_place` says how many of them give exactly the same place.
+    `same_place` says how many of them give exactly the same place; `traces` are traceroutes of a target that is silent.
     """
 
     place: Numbers
@@ -36,6 +37,7 @@ class Case:
     elsewhere: Sequence[Numbers] = ()
     peers: Counter[str] = field(default_factory=Counter)
     same_place: int = 0
+    traces: Sequence[Trace] = ()
 
     @property
     def answers(self) -> int:

@@ -33,7 +33,7 @@ _WINNERS = {
 _NOT_ANSWERED = {
     Failure.TIMEOUT: "timed out",
     Failure.PROBE_FAILED: "could not be sent",
-    Failure.NETWORK: "met an error on the way",
+    Failure.NETWORK: "got an error for an answer",
     Failure.MALFORMED: "cannot be read",
     Failure.NOT_REACHED: "ended before the target",
 }
@@ -48,7 +48,8 @@ def circumstances(case: Case) -> Iterator[str]:
     yield from testimony(case)
     yield from _changes(case)
     yield from _other_answers(case)
-    yield from _lost(case)
+    if (lacking := lost(case)) is not None:
+        yield f"Lost: {lacking}."
 
 
 def _light(case: Case) -> Iterator[str]:
@@ -165,7 +166,8 @@ def _other_answers(case: Case) -> Iterator[str]:
         yield f"There were other answers too: {', '.join(texts)}."
 
 
-def _lost(case: Case) -> Iterator[str]:
+def lost(case: Case) -> str | None:
+    """Say what was not answered, kind by kind, and why; None where all was."""
     texts = []
     for kind in Kind:
         of_kind = [one for one in case.observations if one["kind"] == kind]
@@ -175,8 +177,7 @@ def _lost(case: Case) -> Iterator[str]:
             f"{_details(of_kind, failure)}"
             for failure, count in lost.most_common()
         ]
-    if texts:
-        yield f"Lost: {'; '.join(texts)}."
+    return "; ".join(texts) or None
 
 
 _NAMES = {Kind.DNS: "DNS", Kind.PING: "ping", Kind.TRACEROUTE: "traceroute"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,12 +17,18 @@ from catchment.assign.distances import sites_in_use
 from catchment.errors import UnknownName
 from catchment.geo import distance_km
 from catchment.metrics import CONSTANTS, Numbers, iso_time, rows_of
-from catchment.model import Outcome, Service, SiteSet, Target, Window
+from catchment.model import Failure, Kind, Outcome, Service, SiteSet, Target, Verdict, Window
+from catchment.observe.traceroutes import Trace, read_trace
 from catchment.workflow.explaining.cases import Case
+from catchment.workflow.explaining.circumstances import lost
+from catchment.workflow.explaining.refusing import refusals
 from catchment.workflow.explaining.verdicts import explain
 from catchment.workflow.loading import chosen_targets, load_run, workbench
+from catchment.workflow.rereading import read_records
 
 _EXAMPLES = 3
+_MOST_TRACES = 20  # read again of one target
+_SILENT = (Verdict.UNREACHABLE, Verdict.DNS_DEAD, Verdict.TIMEOUT)
 _FIRST_MEANT = ("atlas:", "lab:")
 # Every observation, with what it was judged to say. Reads the views `inside` and `judged`, which assigning leaves.
 _OBSERVATIONS = """
@@ -73,7 +80,7 @@ def explain_vantage(
         by_name = {service.name: service for service in services}
         same_place = _count_at(con, place)
         cases = [
-            _case(con, goal, by_name.get(goal.service or ""), inside, place, same_place, rows) for goal in measured
+            _case(con, run, goal, by_name.get(goal.service or ""), inside, place, same_place, rows) for goal in measured
         ]
     return {
         "run": str(run.path),
@@ -140,6 +147,7 @@ def _count_at(con: duckdb.DuckDBPyConnection, place: Numbers) -> int:
 
 def _case(
     con: duckdb.DuckDBPyConnection,
+    run: store.Run,
     target: Target,
     service: Service | None,
     window: Window,
@@ -166,7 +174,19 @@ def _case(
         peers=Counter(dict(con.execute(_PEERS, {"vantage": vantage, "target": target.address}).fetchall())),
         same_place=same_place,
         elsewhere=[row for address, row in assignments.items() if address != target.address],
+        traces=list(_traces(run, observations)) if assignments[target.address]["verdict"] in _SILENT else (),
     )
+
+
+def _traces(run: store.Run, observations: Sequence[Numbers]) -> Iterator[Trace]:
+    """Yield the last traceroutes, as their raw results have them: tables do not hold what routers said of failures."""
+    sent = [one for one in observations if one["kind"] == Kind.TRACEROUTE and one["failure"] != Failure.PROBE_FAILED]
+    wanted = {(one["raw_file"], one["raw_record"]) for one in sent[-_MOST_TRACES:]}
+    for _, raw in read_records(run, wanted):
+        try:
+            yield read_trace(json.loads(raw))
+        except (ValueError, RecursionError):
+            continue
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, vantage: str, **more: str) -> list[Numbers]:
@@ -216,6 +236,8 @@ def _told(case: Case) -> Numbers:
         "rule_meaning": RULES.get(row["rule"]),
         "site_rule_meaning": RULES.get(row["site_rule"]),
         "explanation": explain(case),
+        "refusals": [one.told() for one in refusals(case)],
+        "lost": lost(case),
         "evidence": list(case.evidence),
         "flips": list(case.flips),
         "observations": list(case.observations),

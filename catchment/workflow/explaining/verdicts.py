@@ -11,6 +11,7 @@ from catchment.metrics.wording import many
 from catchment.model import Outcome, Verdict
 from catchment.workflow.explaining.cases import Case, asked_for, judged_packet
 from catchment.workflow.explaining.circumstances import circumstances
+from catchment.workflow.explaining.refusing import is_refused_by_target, refusals, refusing
 from catchment.workflow.explaining.wording import counted, km, least_time, listed, ms, part_of, plain, said
 
 _ECHO = ("ping or traceroute", "pings and traceroutes")
@@ -211,21 +212,37 @@ def _no_identity(case: Case) -> str:
 def _unreachable(case: Case) -> str:
     row = case.assignment
     pings = many(row["pings_lost"], *_ECHO)
+    refused = _refused(case)
     if row["rule"] == "ping-silent":
-        return f"Nothing came back: {pings}, no answer. DNS was not asked."
+        return f"{refused or f'Nothing came back: {pings}, no answer.'} DNS was not asked."
+    if refused is not None:
+        return f"{refused} All else had no answer."
     return (
         f"Nothing came back: {many(row['timeouts'] + row['network_failures'], *_QUERY)} and {pings}, no answer. The "
         "target cannot be reached from here, or all of this is filtered."
     )
 
 
+def _refused(case: Case) -> str | None:
+    """Say who refused what was sent, and what follows from that; None where nobody did."""
+    found = refusals(case)
+    if not found:
+        return None
+    follows = ["So its host can be reached."] if is_refused_by_target(case, found) else []
+    return " ".join([*refusing(case, found), *follows])
+
+
 def _dns_dead(case: Case) -> str:
     row = case.assignment
     fastest = "" if row["ping_ms_min"] is None else f", the fastest ping in {ms(row['ping_ms_min'])}"
+    answered = f"The target answered {part_of(row['pings_answered'], case.echoes, *_ECHO)}{fastest}, but no DNS"
+    found = refusals(case)
+    if found:
+        silent = f"{many(row['timeouts'], *_QUERY)} had no answer at all."
+        return " ".join([f"{answered}.", *refusing(case, found), *([silent] if row["timeouts"] else [])])
     return (
-        f"The target answered {part_of(row['pings_answered'], case.echoes, *_ECHO)}{fastest}, but no DNS: "
-        f"{many(row['timeouts'] + row['network_failures'], *_QUERY)} without an answer. So the way there works; DNS is "
-        "filtered on it, or the server does not answer."
+        f"{answered}: {many(row['timeouts'] + row['network_failures'], *_QUERY)} without an answer. So the way there "
+        "works; DNS is filtered on it, or the server does not answer."
     )
 
 
@@ -235,6 +252,9 @@ def _timeout(case: Case) -> str:
     asked = [many(queries, *_QUERY)] if queries else []
     asked += [many(traces, "traceroute")] if traces else []
     more = "No ping was sent" if traces else "Nothing else was asked"
+    refused = _refused(case)
+    if refused is not None:
+        return f"{refused} {more}."
     return (
         f"Nothing came back: {' and '.join(asked)}, no answer. {more}, so nobody knows whether the target can be "
         "reached at all: a ping would tell."

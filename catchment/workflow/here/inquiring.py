@@ -16,7 +16,7 @@ from catchment.observe.traceroutes import read_trace
 from catchment.platforms.local.vantages import Vantage
 from catchment.store import Accepted, Measurement, Stage
 from catchment.workflow.here.tracing import KnownRouters, ask_about
-from catchment.workflow.probing import TIMEOUT_S, Measure, Result, settle, vantage_name
+from catchment.workflow.probing import TIMEOUT_S, Measure, Result, settle
 from catchment.workflow.reaching import Means
 
 _MEASURED = 0.75  # of the work when all results are there
@@ -24,9 +24,10 @@ _MEASURED = 0.75  # of the work when all results are there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inquiry:
-    """What is asked for a run that has begun, and how: the first DNS query to each target `flows` times."""
+    """What a vantage point asks for a run that has begun, and how: the first DNS query to each target `flows` times."""
 
     path: Path
+    name: str
     accepted: Accepted
     queries: Mapping[int, Query]
     means: Means
@@ -65,7 +66,7 @@ class Inquiry:
         results: list[Result] = []
         with store.ResultWriter(self.path) as writer:
             for result in self.measure(
-                [Vantage(name=vantage_name(None))],
+                [Vantage(name=self.name)],
                 order,
                 self.queries,
                 rate_per_s=self.rate_per_s,

@@ -6,28 +6,28 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, Local, PlatformName, Protocol, Query
-from catchment.errors import PlatformFailed, UnknownName
+from catchment.errors import PlatformFailed, UnknownName, hint
 from catchment.metrics import Numbers, iso_time
 from catchment.model import Address, AddressFamily, Kind, Service, Target
 from catchment.platforms.local.measurements import own_measurements
 from catchment.platforms.local.places import HostPlace, find_online, find_place
 from catchment.platforms.local.privileges import missing_privileges
-from catchment.services import find_service, usable_services
+from catchment.services import find_service, is_path, known_names, usable_services
 from catchment.store import Header
 from catchment.workflow.explaining import explain_vantage
 from catchment.workflow.here.inquiring import Inquiry
 from catchment.workflow.here.telling import tell_targets, unsettled
-from catchment.workflow.here.throwaway import throwaway_folder
 from catchment.workflow.here.tracing import describe_path
 from catchment.workflow.importing import Progress, Say, rebuild
 from catchment.workflow.probing import Measure, measure_round_here, note, vantage_name
 from catchment.workflow.reaching import Means
+from catchment.workflow.throwaway import throwaway_folder
 
 FLOWS = 8
 """As many identity queries, each from a source port of its own: two servers behind one address hardly stay unseen."""
@@ -50,10 +50,11 @@ class Look:
     """What is wanted: a service's name or file or an address, and how to look at it.
 
     `af` leaves one address family; `flows` is the number of identity queries; `with_names` has the DNS asked about the
-    routers on the way; the run is kept at `out`.
+    routers on the way; the run is kept at `out`. `name` is this host's, as in a campaign's local.name (None: its own).
     """
 
     what: str
+    name: str | None = None
     place: HostPlace | None = None
     af: AddressFamily | None = None
     rate_per_s: float = Local().rate_per_s
@@ -66,6 +67,7 @@ def look_from_here(  # noqa: PLR0913  (all but the first have a usual value)
     what: str,
     *,
     environ: Mapping[str, str],
+    name: str | None = None,
     place: str | None = None,
     is_online: bool = False,
     af: AddressFamily | None = None,
@@ -85,7 +87,16 @@ def look_from_here(  # noqa: PLR0913  (all but the first have a usual value)
     where = None
     if place is not None:
         where = find_online(place) if is_online else find_place(place)
-    wish = Look(what=what, place=where, af=af, rate_per_s=rate_per_s, flows=flows, with_names=with_names, out=out)
+    wish = Look(
+        what=what,
+        name=name,
+        place=where,
+        af=af,
+        rate_per_s=rate_per_s,
+        flows=flows,
+        with_names=with_names,
+        out=out,
+    )
     return look(wish, Means(environ=environ, clock=clock, progress=progress, say=say))
 
 
@@ -121,7 +132,7 @@ def look(
     missing = missing_privileges(tuple(_queries(service, is_privileged=True)))
     if missing is not None:
         means.say(missing)
-    start, name = means.clock(), vantage_name(None)
+    start, name = means.clock(), vantage_name(wish.name)
     plan = _plan(wish, service, there, is_privileged=missing is None)
     header = Header.of_plan(plan, (service,), there, created=iso_time(int(start)) or "")
     with _folder(wish.out) as path, _made(path, header), store.locked(path):
@@ -129,6 +140,7 @@ def look(
         accepted = note(path, measurements, name, wish.place)
         inquiry = Inquiry(
             path=path,
+            name=name,
             accepted=accepted,
             queries=queries,
             means=means,
@@ -170,7 +182,7 @@ def _wanted(wish: Look) -> tuple[Service, list[Target]]:
     try:
         parsed = ipaddress.ip_address(wish.what.strip())
     except ValueError:
-        service = find_service(wish.what)
+        service = _named(wish.what)
         current = [entry for entry in service.addresses if entry.until is None and wish.af in (None, entry.af)]
         first = {entry.af: entry.address for entry in reversed(current)}
         if not first:
@@ -188,6 +200,19 @@ def _wanted(wish: Look) -> tuple[Service, list[Target]]:
     return service, [replace(target, service=service.name)]
 
 
+def _named(what: str) -> Service:
+    """Return a service by its name or file. Raises CatchmentError, which tells how to mend what is neither."""
+    names = known_names()
+    if is_path(what):
+        with suppress(ValueError):
+            prefix = ipaddress.ip_network(what.strip(), strict=False)
+            raise UnknownName(f"{prefix} is a prefix: name one address in it, that of a server")
+    elif what not in names:
+        otherwise = "that is no address either; name one (of a host, look it up), a TOML file, or a service"
+        raise UnknownName(f"there is no service '{what}': {hint(what, names, otherwise)}")
+    return find_service(what)
+
+
 def _plan(wish: Look, service: Service, targets: Sequence[Target], *, is_privileged: bool) -> Campaign:
     return Campaign(
         name=_NAME,
@@ -195,7 +220,7 @@ def _plan(wish: Look, service: Service, targets: Sequence[Target], *, is_privile
         targets=tuple(CampaignTarget(service=service.name, af=one.af, address=one.address) for one in targets),
         queries=tuple(_queries(service, is_privileged=is_privileged)),
         resolve_names=wish.with_names,
-        local=Local(place=None if wish.place is None else wish.place.name, rate_per_s=wish.rate_per_s),
+        local=Local(name=wish.name, place=None if wish.place is None else wish.place.name, rate_per_s=wish.rate_per_s),
     )
 
 

@@ -90,7 +90,7 @@ def _target(run: store.Run, told: Numbers, counted: Numbers, service: Service, p
         "light": _light(row, service, place),
         "flows": _flows(run, told["observations"]),
         "identities": _identities(told["observations"]),
-        "explanation": told["explanation"],
+        **{key: told[key] for key in ("explanation", "refusals", "lost")},
     }
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from catchment.assign.hop_names import sites_in_name
-from catchment.assign.hop_names.gazetteer import town_in_name
 from catchment.errors import CatchmentError
-from catchment.geo import arc_km, light_allows
 from catchment.metrics import Numbers, rounded
-from catchment.model import Service, Site
+from catchment.metrics.paths import stands_at
+from catchment.model import Service
 from catchment.observe.traceroutes import Hop, read_trace
-from catchment.places import Place
 from catchment.places.exchanges import exchange_at
 from catchment.platforms.local.places import HostPlace
 from catchment.platforms.origins import Origin, find_origins
@@ -76,35 +73,18 @@ def _told(hop: Hop, known: KnownRouters, service: Service, target: str, place: H
     name = own.get(address) or known.names.get(address)
     origin = known.origins.get(address)
     exchange = exchange_at(address)
-    there = None if address == target else next(_places(name, address, service, hop, place), None)
+    start = None if place is None else (place.latitude, place.longitude)
+    there = None if address == target else stands_at(address, name, hop.rtt_ms, start, service)
     return {
         "hop": hop.number,
         "address": hop.address,
         "others": list(hop.others),
         "rtt_ms": rounded(hop.rtt_ms),
+        "error": hop.error,
         "name": name,
         "asn": None if origin is None else origin.asn,
         "as_name": None if origin is None else origin.name,
         "prefix": None if origin is None else origin.prefix,
         "exchange": None if exchange is None else exchange.name,
-        "place": there,
+        "place": None if there is None else f"{there.town}, {there.country}",
     }
-
-
-def _places(name: str | None, address: str, service: Service, hop: Hop, here: HostPlace | None) -> Iterator[str]:
-    """Yield places where a router may stand: of its exchange, then of its name if that tells just one."""
-    exchange = exchange_at(address)
-    if exchange is not None:
-        yield f"{exchange.town}, {exchange.country}"
-    if name is None:
-        return
-    sites = [named.site for named in sites_in_name(name, service)]
-    town = sites[0] if len(sites) == 1 else town_in_name(name)
-    if town is not None and _is_possible(town, hop, here):
-        yield f"{town.town}, {town.country}"
-
-
-def _is_possible(site: Site | Place, hop: Hop, here: HostPlace | None) -> bool:
-    if here is None or site.latitude is None or site.longitude is None:
-        return True
-    return light_allows(arc_km(here.latitude, here.longitude, site.latitude, site.longitude), hop.rtt_ms)

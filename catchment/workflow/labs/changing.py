@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from catchment import store
 from catchment.campaign import Campaign, CampaignTarget, Change, PlatformName, Query, Schedule
 from catchment.campaign import Lab as LabPlan
-from catchment.errors import InvalidFile
+from catchment.errors import Interrupted, InvalidFile
 from catchment.metrics import Numbers, iso_time
+from catchment.metrics.courses import Fate
 from catchment.model import Address, Kind, Service, Site, Target
 from catchment.platforms.lab.client import Lab
 from catchment.platforms.lab.wiring import blueprint
@@ -30,6 +29,8 @@ from catchment.workflow.labs.keeping import Standing, changing, find_lab_alone
 from catchment.workflow.labs.measuring import write_points
 from catchment.workflow.labs.routing import Row, epochs_after, routes_now
 from catchment.workflow.labs.streaming import Step, make_bench
+from catchment.workflow.labs.summing_up import Timed, busy
+from catchment.workflow.throwaway import throwaway_folder
 
 # What a change may do to a way: it leads to another site, to the same by other networks, to dead servers, nowhere, to a
 # hijacker, or to a site again where it led to none of the service's.
@@ -49,25 +50,35 @@ def change_lab(
 ) -> Numbers:
     """Change the routes or servers of a lab (None: take all changes back); return whose packets go elsewhere now.
 
-    The name may be left out where one lab is up. With `stream_s` every vantage point sends `per_s` queries a second
-    from just before the change until so long after it, and `convergence` tells what came of them. Raises
-    CatchmentError; then, and after an interruption, nothing has changed.
+    What died there is started anew before that, and named as `mended`. The name may be left out where one lab is up.
+    With `stream_s` every vantage point sends `per_s` queries a second from just before the change until so long after
+    it, and `convergence` tells what came of them. Raises CatchmentError; then nothing has changed, and Interrupted says
+    what has.
     """
-    with find_lab_alone(name) as (standing, lab):
-        topology, before = standing.topology, epochs_after(standing.topology, standing.changes)
-        changes = () if change is None else (*standing.changes, replace(change, after_s=0.0))
-        present = epochs_after(topology, changes)
-        rows, convergence = routes_now(lab, topology, before), None
-        is_so = blueprint(topology, before) == blueprint(topology, present)
-        if is_so and change is not None:
-            changes = standing.changes
-        with changing(standing, lab, changes):
-            if stream_s is None:
-                lab.apply(blueprint(topology, present))
-            else:
-                convergence = _stream(lab, standing, before, present, stream_s, per_s, progress)
-            lab.settle()
-            after = routes_now(lab, topology, present)
+    try:
+        with find_lab_alone(name) as (standing, lab, died):
+            return _change(lab, standing, change, stream_s, per_s, progress) | {"mended": died}
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted: nothing was changed") from error
+
+
+def _change(
+    lab: Lab, standing: Standing, change: Change | None, stream_s: float | None, per_s: float, progress: Progress
+) -> Numbers:
+    topology, before = standing.topology, epochs_after(standing.topology, standing.changes)
+    changes = () if change is None else (*standing.changes, replace(change, after_s=0.0))
+    present = epochs_after(topology, changes)
+    rows, convergence = routes_now(lab, topology, before), None
+    is_so = blueprint(topology, before) == blueprint(topology, present)
+    if is_so and change is not None:
+        changes = standing.changes
+    with changing(standing, lab, changes):
+        if stream_s is None:
+            lab.apply(blueprint(topology, present))
+        else:
+            convergence = _stream(lab, standing, before, present, stream_s, per_s, progress)
+        lab.settle()
+        after = routes_now(lab, topology, present)
         return {
             "lab": standing.name,
             "change": "all changes are taken back" if change is None else in_words(change, topology),
@@ -76,7 +87,19 @@ def change_lab(
             **_moved(rows, after),
             "networks": names_of(topology),
             "convergence": convergence,
+            "warnings": [] if convergence is None else busy(list(_times(convergence, rows, after))),
         }
+
+
+def _times(convergence: Numbers, before: Sequence[Row], after: Sequence[Row]) -> Iterator[Timed]:
+    """Yield the round trips of who stayed in a stream, beside those of the cables by BIRD's tables."""
+    for side, rows in (("before", before), ("after", after)):
+        routed_ms = {(row["vantage"], row["address"]): row["rtt_ms"] for row in rows}
+        for target in convergence["targets"]:
+            for one in target["vantage_points"]:
+                if one["fate"] == Fate.UNAFFECTED:
+                    name = one["vantage"], target["target"]
+                    yield f"{' at '.join(name)} {side}", one[f"rtt_ms_{side}"], routed_ms.get(name)
 
 
 def _moved(before: Sequence[Row], after: Sequence[Row]) -> Numbers:
@@ -133,8 +156,8 @@ def _stream(
     )
     created = iso_time(int(time.time())) or ""
     header = Header.of_plan(plan, (_as_service(service, topology),), (target,), created=created)
-    with tempfile.TemporaryDirectory(prefix="catchment-") as folder:
-        path = Path(folder) / plan.name / "run"
+    with throwaway_folder() as folder:
+        path = folder / plan.name / "run"
         store.begin_run(path, header)
         with ResultWriter(path) as writer:
             bench = make_bench(lab, topology, plan, (target,), topology.vantage_points, writer, time.time())

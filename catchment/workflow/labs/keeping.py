@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from catchment.campaign import Change, check, plain
-from catchment.errors import PlatformFailed, UnknownName, hint
+from catchment.errors import Interrupted, PlatformFailed, UnknownName, asked_to_stop, hint
 from catchment.platforms.lab.client import Lab, attach, open_lab, running_labs
 from catchment.platforms.lab.folders import folder_of
 from catchment.platforms.lab.wiring import blueprint
@@ -75,7 +75,7 @@ def _unused(stack: ExitStack, topology: Topology, say: Say) -> Standing | None:
             continue
         if not now.changes and now.wanted is None:
             return now
-        why = f"the lab '{standing.name}' was changed (`catchment lab change reset` takes that back)"
+        why = f"the lab '{standing.name}' was changed (`{reset_command(standing.name)}` takes that back)"
         stack.close()
     if why is not None:
         say(f"{why}: raising another one, which ends with this run")
@@ -107,20 +107,27 @@ def _without_advice(complaint: str) -> str:
 def changing(standing: Standing, lab: Lab, wanted: tuple[Change, ...]) -> Iterator[None]:
     """Keep a note of what a lab is to become while it is made so; where that fails, put it back.
 
-    The note outlives a process that is killed: who changes the lab next puts it back first.
+    The note outlives a process that is killed: who changes the lab next puts it back first. Raises Interrupted, which
+    says what stands, at Ctrl-C.
     """
-    write_changes(replace(standing, wanted=wanted))
+    half_made = f"the change stays half made: `{reset_command(standing.name)}` takes it back"
+    undone = "the change is taken back" if wanted else "all changes stand as before"
     try:
+        write_changes(replace(standing, wanted=wanted))
         yield
         write_changes(replace(standing, changes=wanted))
-    except BaseException:
-        with suppress(PlatformFailed, OSError):  # then the note stays, and says so
+    except BaseException as error:
+        is_back = False
+        with suppress(PlatformFailed, OSError, KeyboardInterrupt):  # then the note stays, and says so
             _put_back(standing, lab)
+            is_back = True
+        if isinstance(error, KeyboardInterrupt) or asked_to_stop.is_set():
+            raise Interrupted(f"interrupted: {undone if is_back else half_made}") from error
         raise
 
 
 def _put_back(standing: Standing, lab: Lab) -> None:
-    """Bring a lab to what is noted of it."""
+    """Bring a lab to what is noted of it; what died there is started anew."""
     lab.apply(blueprint(standing.topology, epochs_after(standing.topology, standing.changes)))
     write_changes(replace(standing, wanted=None))
 
@@ -141,18 +148,30 @@ def find_lab(name: str | None) -> Standing:
 
 
 @contextmanager
-def find_lab_alone(name: str | None) -> Iterator[tuple[Standing, Lab]]:
-    """Yield a lab that is up, as `find_lab` finds it; nobody else changes it meanwhile. Raises CatchmentError.
+def find_lab_alone(name: str | None) -> Iterator[tuple[Standing, Lab, list[str]]]:
+    """Yield a lab that is up, as `find_lab` finds it, and what died there; nobody else changes it meanwhile.
 
-    What somebody began to change in it who was killed then is taken back.
+    What died is started anew, and what somebody began to change in it who was killed then is taken back. Raises
+    CatchmentError.
     """
     chosen = find_lab(name).name
     with _alone(chosen):
         standing, lab = find_lab(chosen), attach(chosen)
-        if standing.wanted is not None:
+        died = lab.died()
+        if died or standing.wanted is not None:
             _put_back(standing, lab)
-            lab.settle()
-        yield replace(standing, wanted=None), lab
+        lab.settle()  # a run that used it may have put it back just now
+        yield replace(standing, wanted=None), lab, died
+
+
+def reset_command(name: str) -> str:
+    """Return the command that takes back all changes of a lab and starts anew what died there."""
+    return f"catchment lab change reset{'' if is_alone(name) else f' --name {name}'}"
+
+
+def is_alone(name: str) -> bool:
+    """Tell whether no other lab is up to stay: then nobody need name this one."""
+    return all(one.name == name for one in standing_labs())
 
 
 def keep(standing: Standing) -> None:

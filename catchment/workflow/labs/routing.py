@@ -10,9 +10,10 @@ from typing import Any
 
 from catchment.campaign import Change
 from catchment.campaign.own_vantages import lab_name
+from catchment.errors import PlatformFailed
 from catchment.metrics import Numbers, rounded
 from catchment.platforms.lab.client import Lab
-from catchment.platforms.lab.routes import Truth, truth
+from catchment.platforms.lab.routes import Read, Truth, truth
 from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology import Topology
 from catchment.platforms.topology.epochs import Epoch, epochs
@@ -31,12 +32,31 @@ def epochs_after(topology: Topology, changes: Sequence[Change], measured: Sequen
     return {name: past[-1] for name, past in epochs(topology, happened, seed=0, measured=measured).items()}
 
 
-def routes_now(lab: Lab, topology: Topology, present: Mapping[str, Epoch]) -> list[Row]:
+def routes_now(
+    lab: Lab, topology: Topology, present: Mapping[str, Epoch], *, routers_may_be_silent: bool = False
+) -> list[Row]:
     """Return what BIRD's tables say of each vantage point and address: site, AS path, round trip.
 
-    `as_path` are the networks that packets cross, `bgp_path` the same with what was prepended.
+    `as_path` are the networks that packets cross, `bgp_path` the same with what was prepended. Raises PlatformFailed
+    where a router does not answer, unless that may be: then `unread` names it.
     """
-    return [_row(one) for one in truth(lab.bird, topology, blueprint(topology, present), present)]
+    read = _patient(lab.bird) if routers_may_be_silent else lab.bird
+    return [_row(one) for one in truth(read, topology, blueprint(topology, present), present)]
+
+
+def _patient(read: Read) -> Read:
+    """Return what bears with routers that do not answer, and asks them no more."""
+    silent = set[str]()
+
+    def bear(node: str, command: str) -> str | None:
+        if node not in silent:
+            try:
+                return read(node, command)
+            except PlatformFailed:
+                silent.add(node)
+        return None
+
+    return bear
 
 
 def _row(one: Truth) -> Row:

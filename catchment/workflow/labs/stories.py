@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from catchment import store
-from catchment.campaign import PlatformName, Schedule, load_campaign
+from catchment.campaign import PlatformName, load_campaign
 from catchment.campaign.own_vantages import lab_name
 from catchment.errors import InvalidFile, InvalidRun
 from catchment.metrics import Numbers, iso_time, measure, rounded
@@ -18,7 +18,7 @@ from catchment.workflow.converging import show_convergence
 from catchment.workflow.importing import Progress, Say, part_of_progress
 from catchment.workflow.labs.happenings import in_words, names_of, towns_of
 from catchment.workflow.labs.routing import as_routed, read_rows, read_times
-from catchment.workflow.labs.summing_up import SIDES, happened, likeness, walk
+from catchment.workflow.labs.summing_up import SIDES, Timed, busy, happened, likeness, walk
 from catchment.workflow.loading import Side, load_run, workbench
 from catchment.workflow.measuring import run_campaign
 from catchment.workflow.showing import compare_runs
@@ -41,7 +41,7 @@ def tell_story(path: Path, file: Path | None = None) -> Numbers:
         raise InvalidRun(f"{path}: no run of a lab: `catchment show {shlex.quote(str(path))}`")
     topology = load_topology(store.topology_file(path))
     truth, times = read_rows(store.truth_file(path)), read_times(path)
-    sides = _sides(run, truth)
+    sides: list[Side] = [(run, window) for window in store.sides_of(run) or (Window(),)]
     told: Numbers = {
         "campaign": run.header.campaign,
         "run": str(path),
@@ -72,7 +72,7 @@ def tell_story(path: Path, file: Path | None = None) -> Numbers:
     told["walk"] = walk(told["vantage_points"], run.header.targets)
     told["as_routed"] = as_routed(told["vantage_points"], truth, [name for name in SIDES if told[name] is not None])
     told["happened"] = " ".join(happened(told))
-    told["warnings"] = list(_warnings(told["as_routed"]))
+    told["warnings"] = [*_warnings(told["as_routed"]), *busy(list(_times(told, truth)))]
     return told
 
 
@@ -105,6 +105,17 @@ def _warnings(found: Numbers) -> Iterator[str]:
     )
 
 
+def _times(told: Numbers, truth: Sequence[Numbers]) -> Iterator[Timed]:
+    """Yield the round trips of who was answered from where BIRD's tables lead, beside those of the cables there."""
+    routes = {(row["when"], row["vantage"], row["address"]): row["rtt_ms"] for row in truth}
+    differing = {tuple(one[key] for key in ("when", "vantage", "target")) for one in told["as_routed"]["differing"]}
+    for row in told["vantage_points"]:
+        for side in SIDES:
+            key = side, row["vantage"], row["target"]
+            if row[side] is not None and key not in differing:
+                yield f"{row['vantage']} at {row['target']} {side}", row[side]["rtt_ms"], routes.get(key)
+
+
 def read_story(file: Path) -> Numbers:
     """Return what the comment at the head of a campaign file tells: its first line as `title`, then paragraphs.
 
@@ -121,23 +132,6 @@ def read_story(file: Path) -> Numbers:
             paragraphs[-1].append(text)
     told = [" ".join(lines) for lines in paragraphs if lines]
     return {"title": told[0] if told else file.stem, "text": told[1:]}
-
-
-def _sides(run: store.Run, truth: Sequence[Numbers]) -> list[Side]:
-    """Return the run before and after its change; without one, all of it.
-
-    A query that was under way at the change may have been answered on its other side: what was sent less than a round
-    trip before is of neither.
-    """
-    schedule = run.header.plan.schedule if run.header.plan is not None else Schedule()
-    if schedule.change_at is None:
-        return [(run, Window())]
-    change_at = schedule.change_at.timestamp()
-    longest_ms = max((row["rtt_ms"] for row in truth if row["rtt_ms"] is not None), default=0.0)
-    return [
-        (run, Window(end=change_at - longest_ms / 1000)),
-        (run, Window(start=change_at + schedule.settle_s)),
-    ]
 
 
 def _convergence(run: store.Run) -> Numbers | None:

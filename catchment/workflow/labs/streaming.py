@@ -61,7 +61,8 @@ class Bench:
         if died:
             raise PlatformFailed(
                 f"in the lab '{self.lab.name}' {', '.join(died)} ended by itself, so what was measured would mislead: "
-                f"run it again (where the lab is one that stays up: `catchment lab down {self.lab.name}` first)"
+                "run it again (where the lab is one that stays up: "
+                f"`catchment lab change reset --name {self.lab.name}` first)"
             )
 
     def round(self, progress: Progress) -> None:

@@ -6,9 +6,14 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from catchment.metrics import Numbers, rounded
+from catchment.metrics.wording import many
 from catchment.model import Target
 
 SIDES = ("before", "after")
+_BUSY_MS = 2.0  # a median; the programs of a lab themselves add some tenths
+
+Timed = tuple[str, float | None, float | None]
+"""What was asked by whom and when, in words; its median round trip and that of the cables, both in ms."""
 
 
 def likeness(vantage_points: Sequence[Numbers], target: Numbers) -> Numbers | None:
@@ -72,6 +77,20 @@ def _cost(rows: Sequence[Numbers], side: str) -> Numbers | None:
     ]
     times_ms = [step["rtt_ms"] for step in steps]
     return {"steps": steps, "total_ms": None if None in times_ms else rounded(sum(times_ms))}
+
+
+def busy(times: Sequence[Timed]) -> list[str]:
+    """Return what to say where round trips were longer than cables alone make them: the host adds what is its own."""
+    known = [(was - should, name, was, should) for name, was, should in times if was is not None and should is not None]
+    longer = [one for one in known if one[0] >= _BUSY_MS]
+    if not longer:
+        return []
+    most_ms, name, was_ms, should_ms = max(longer)
+    return [
+        f"{len(longer)} of {many(len(known), 'median round trip')} took {_BUSY_MS:g} ms or more longer than the cables "
+        f"do, {name} {was_ms:.1f} instead of {should_ms:.1f} ms (+{most_ms:.1f} ms): this host is busy: run it again "
+        "when less runs beside it"
+    ]
 
 
 def happened(told: Numbers) -> Iterator[str]:

@@ -11,12 +11,16 @@ from catchment.campaign import load_campaign, read_toml
 from catchment.errors import InvalidFile, UnknownName, hint
 from catchment.metrics import Numbers
 from catchment.platforms.lab.client import Lab, attach, open_lab
+from catchment.platforms.lab.numbering import server_name, site_name
 from catchment.platforms.lab.wiring import blueprint
 from catchment.platforms.topology import Topology, load_topology
 from catchment.platforms.topology.epochs import Epoch
 from catchment.workflow.labs.happenings import in_words, names_of, towns_of
-from catchment.workflow.labs.keeping import Standing, find_lab, is_busy, keep, standing_labs
+from catchment.workflow.labs.keeping import Standing, find_lab, is_alone, is_busy, keep, standing_labs
 from catchment.workflow.labs.routing import epochs_after, routes_now
+
+# What measures there, names itself by its host; `hostname`, because /proc lets root alone set it.
+_AS_HOST = 'hostname "$0" 2>/dev/null; exec "$@"'
 
 
 def raise_lab(file: Path, name: str | None = None, *, for_s: float | None = None, idle_s: float = 600.0) -> Numbers:
@@ -52,7 +56,7 @@ def list_labs() -> Numbers:
 def look_at_lab(name: str | None = None) -> Numbers:
     """Return what there is in a lab, and where its vantage points' packets go by BIRD's routes. Raises CatchmentError.
 
-    The name may be left out where one is up.
+    The name may be left out where one is up. Where routers do not answer, what only they know is not told.
     """
     standing = find_lab(name)
     return _told(standing, attach(standing.name))
@@ -79,15 +83,23 @@ def _topology_of(file: Path) -> Topology:
 def _told(standing: Standing, lab: Lab) -> Numbers:
     topology, present = standing.topology, epochs_after(standing.topology, standing.changes)
     places = towns_of(topology)
+    rows = routes_now(lab, topology, present, routers_may_be_silent=True)
+    status = lab.status()
+    services = [_service(epoch, status["died"]) for epoch in present.values()]
+    dead = {(told["service"], site["site"]) for told in services for site in told["sites"] if not site["alive"]}
     return {
         "lab": standing.name,
+        "is_alone": is_alone(standing.name),
         "topology": topology.name,
-        **lab.status(),
+        **status,
         "changes": [in_words(change, topology) for change in standing.changes],
         "unfinished": _unfinished(standing),
-        "services": [_service(epoch) for epoch in present.values()],
+        "services": services,
         "networks": names_of(topology),
-        "vantage_points": [{"place": places[row["vantage"]], **row} for row in routes_now(lab, topology, present)],
+        "vantage_points": [
+            {"place": places[row["vantage"]], **row, "failed": row["failed"] or (row["service"], row["site"]) in dead}
+            for row in rows
+        ],
     }
 
 
@@ -101,23 +113,31 @@ def _unfinished(standing: Standing) -> Numbers | None:
     }
 
 
-def _service(epoch: Epoch) -> Numbers:
+def _service(epoch: Epoch, died: Sequence[str]) -> Numbers:
     return {
         "service": epoch.service.name,
         "addresses": list(epoch.service.addresses),
-        "sites": [
-            {
-                "site": site.code,
-                "place": site.place,
-                "servers": len(site.identities),
-                "announced": site.announced,
-                "alive": site.code not in epoch.failed,
-                "prepend": max((upstream.prepend for upstream in site.upstreams), default=0),
-            }
-            for site in epoch.service.sites
-        ],
+        "sites": [_site(epoch, position, died) for position in range(len(epoch.service.sites))],
         "hijackers": [hijack.asn for hijack in epoch.hijacks],
         "leakers": sorted(epoch.leakers),
+    }
+
+
+def _site(epoch: Epoch, position: int, died: Sequence[str]) -> Numbers:
+    """Return how a site is: what it was told to be, and which of its programs died by themselves."""
+    site, node = epoch.service.sites[position], site_name(epoch.service, position)
+    number = len(site.identities)
+    servers = [node] if number == 1 else [server_name(node, at) for at in range(number)]
+    dead = number if site.code in epoch.failed else sum(f"NSD of {server}" in died for server in servers)
+    return {
+        "site": site.code,
+        "place": site.place,
+        "servers": number,
+        "servers_dead": dead,
+        "announced": site.announced,
+        "router_died": f"BIRD of {node}" in died,
+        "alive": dead < number,
+        "prepend": max((upstream.prepend for upstream in site.upstreams), default=0),
     }
 
 
@@ -138,12 +158,12 @@ def _with_node(name: str | None, node: str) -> Lab:
 
 
 def command_within(name: str | None, node: str, command: Sequence[str]) -> list[str]:
-    """Return the words that run a command in a namespace of a lab that is up. Raises CatchmentError.
+    """Return the words that run a command in a namespace of a lab that is up, on a host of that name, as it sees it.
 
-    The lab does not end for want of use while this process or one that it starts is there.
+    Raises CatchmentError. The lab does not end for want of use while this process or one that it starts is there.
     """
     lab = _with_node(name, node)
     lab.hold()
     user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
     enter = ["nsenter", "--target", str(lab.pid), *user, "--mount", "--pid", "--net", f"--wd={os.getcwd()}"]
-    return [*enter, "ip", "netns", "exec", node, *command]
+    return [*enter, "ip", "netns", "exec", node, "unshare", "--uts", "sh", "-c", _AS_HOST, node, *command]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_NAME = "catchment-here-"
+_NAME = "catchment-throwaway-"
 _STALE_S = 86_400
 
 
