@@ -33,6 +33,7 @@ from tests.campaigns import run as run_campaign
 
 SERVICE = bundled_service("demo-dns")
 ADDRESS = "198.51.100.53"
+OTHER = "198.51.100.54"
 ONCE = Schedule()
 # A reply without a question does not tell what was asked; the measurement does.
 BARE = {"result": {"rt": 12.0, "size": 12, "abuf": base64.b64encode(b"\x01\x02\x84\x01" + bytes(8)).decode()}}
@@ -461,6 +462,29 @@ def test_an_address_that_goes_by_two_names_is_refused_until_one_of_them_is_chose
     ]
 
 
+def test_a_service_that_is_chosen_takes_its_own_addresses_and_leaves_the_others(tmp_path: Path) -> None:
+    two = replace(SERVICE, name="two-dns", addresses=(*SERVICE.addresses, replace(SERVICE.addresses[0], address=OTHER)))
+    first = own_run(tmp_path / "a" / "one", answer("local:a"), vantage_points=("local:a",), service=two)
+    second = own_run(
+        tmp_path / "b" / "one",
+        answer("local:b", measurement=1, dst_addr=OTHER, dst_name=OTHER),
+        vantage_points=("local:b",),
+        service=two,
+        targets=(ADDRESS, OTHER),
+    )
+    (tmp_path / "one.toml").write_text(service_to_toml(SERVICE))
+    run, done = merged(tmp_path, first.path, second.path, service=str(tmp_path / "one.toml"))
+    assert [(target.service, target.address) for target in run.header.targets] == [
+        (SERVICE.name, ADDRESS),
+        ("two-dns", OTHER),
+    ]
+    assert f"{SERVICE.name} has {ADDRESS}, 2001:db8:53::53 now, and two-dns not any more" in done.warnings
+    assert run.assignments.filter("site IS NOT NULL").select("vantage, service, site").fetchall() == [
+        ("local:a", SERVICE.name, "fra"),
+        ("local:b", "two-dns", "fra"),
+    ]
+
+
 def lab_run(path: Path, topology: Topology, second: float) -> Run:
     """Make a run that looks like one of a lab, of which the first vantage point answered."""
     run = own_run(path, answer("lab:1", second=second), vantage_points=("lab:1",), is_derived=True)
@@ -651,6 +675,9 @@ def test_a_run_that_has_lost_results_is_not_merged(tmp_path: Path, parts: tuple[
         (copy / "raw" / "1795000000000.ndjson.gz").unlink()
         assert complaint in refused(tmp_path, copy, parts[2].path)
     with pytest.raises(InvalidRun, match=r"1795000000000.ndjson.gz: gone since it was imported: put it back, or "):
+        workflow.derive(tmp_path / "merged")
+    store.write_header(tmp_path / "merged", replace(whole.header, imported={}))  # as earlier versions merged
+    with pytest.raises(InvalidRun, match=r"some of its results are gone from .*raw: merge the runs anew"):
         workflow.derive(tmp_path / "merged")
     copy = shutil.copytree(parts[1].path, tmp_path / "damaged")
     (copy / "raw" / "1795000000000.ndjson.gz").write_bytes(b"\x1f\x8b")

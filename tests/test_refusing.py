@@ -102,6 +102,12 @@ def test_how_far_out_a_router_is_comes_from_traceroutes() -> None:
     assert f"{ROUTER}, router 2 on the way, has no route to it." in second
     third = unreachable(said, traces=[read_trace(trace(SILENT, SILENT, hop))])
     assert f"{ROUTER}, at most router 3 on the way, has no route to it." in third
+    fourth = trace(by(GATEWAY), hop)
+    fourth["result"][1]["hop"] = 4  # nobody knows of hops 2 and 3
+    assert f"{ROUTER}, at most router 4 on the way," in unreachable(said, traces=[read_trace(fourth)])
+    alone = trace(hop)
+    alone["result"][0]["hop"] = 4  # the first of all that is told
+    assert f"{ROUTER}, at most router 4 on the way," in unreachable(said, traces=[read_trace(alone)])
     near = unreachable(said, traces=[read_trace(trace(SILENT, SILENT, by(ROUTER, err="N", ttl=64)))])
     assert f"{ROUTER}, the first router, has no route to it." in near
 

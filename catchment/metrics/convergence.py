@@ -68,7 +68,7 @@ _SENT = f"""
     SELECT vantage, count(*) FILTER (WHERE sent_s < 0 AND NOT is_aside) AS telling_before,
         count(*) FILTER (WHERE sent_s >= 0 AND NOT is_aside) AS telling_after,
         count(*) FILTER (WHERE sent_s < 0 AND lost) AS lost_before, count(*) FILTER (WHERE sent_s >= 0) AS queries,
-        min(sent_s) FILTER (WHERE sent_s >= 0) AS first_s,
+        min(sent_s) FILTER (WHERE sent_s >= 0 AND NOT is_aside) AS first_s,
         coalesce(median(spacing_s) FILTER (WHERE sent_s >= 0 AND spacing_s > 0),
             median(spacing_s) FILTER (WHERE spacing_s > 0)) AS resolution_s
     FROM (SELECT *, sent_s - lag(sent_s) OVER ({_IN_ORDER}) AS spacing_s FROM queries)

@@ -113,8 +113,11 @@ def check_collected(path: Path) -> None:
                 f"{file}: {file.stat().st_size} bytes, and {size} when it was imported: put the right one back, or "
                 f"import the run anew"
             )
-    if header.plan is not None and not is_collected(path, accepted):
-        raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
+    if is_collected(path, accepted) or (header.plan is None and accepted is None):
+        return
+    if header.plan is None:
+        raise InvalidRun(f"{path}: some of its results are gone from {raw_folder(path)}: merge the runs anew")
+    raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
 
 
 def ways_on(path: Path, accepted: Accepted | None) -> str:

@@ -126,8 +126,8 @@ def say_moved(con: duckdb.DuckDBPyConnection, merged: Merged) -> list[str]:
 def _services(runs: Sequence[Run], out: Path, other: Service | None) -> tuple[tuple[Service, ...], list[str]]:
     """Return the services of all runs, of several versions the latest run's, and say where there are several.
 
-    `other` stands in for its other versions, and for whatever has an address of it under another name. Raises
-    InvalidRun where that is still so of two services: nobody could say whose results those are.
+    `other` stands in for its other versions, and owns its addresses, also where they went by another name. Raises
+    InvalidRun where two services have one address: nobody could say whose results those are.
     """
     latest: dict[str, tuple[Service, Run]] = {}
     versions: dict[str, set[str]] = defaultdict(set)
@@ -135,21 +135,27 @@ def _services(runs: Sequence[Run], out: Path, other: Service | None) -> tuple[tu
         for service in run.header.services:
             latest[service.name] = service, run
             versions[service.name].add(digest(service))
+    warnings = []
     if other is not None:
-        latest = {name: held for name, held in latest.items() if name != other.name and not _shared(held[0], other)}
+        latest.pop(other.name, None)
+        for name, (service, run) in list(latest.items()):
+            if shared := _shared(service, other):
+                warnings.append(f"{other.name} has {', '.join(shared)} now, and {name} not any more")
+                rest = tuple(entry for entry in service.addresses if entry.address not in shared)
+                latest[name] = replace(service, addresses=rest), run
     for (one, here), (two, there) in combinations((latest[name] for name in sorted(latest)), 2):
         if shared := _shared(one, two):
             raise InvalidRun(
                 f"{shared[0]} is {one.name} in {here.path} and {two.name} in {there.path}: choose one with --service "
                 "FILE, or merge runs of one of them"
             )
-    warnings = [
+    warnings += [
         f"the runs hold different versions of {name}; that of {run.path}, the latest, counts: "
         f"`catchment derive {shlex.quote(str(out))} --service FILE` judges by another"
         for name, (_, run) in sorted(latest.items())
         if len(versions[name]) > 1
     ]
-    chosen = [service for service, _ in latest.values()] + ([] if other is None else [other])
+    chosen = [service for service, _ in latest.values() if service.addresses] + ([] if other is None else [other])
     return tuple(sorted(chosen, key=lambda service: service.name)), warnings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ def compare_runs(
 
 
 def _tracing(
-    before: Side, after: Side, services: Sequence[Service], lacking: MutableMapping[Path, int]
+    before: Side, after: Side, services: Sequence[Service], lacking: Counter[Path]
 ) -> comparing.Tracing:
     """Return how the traceroutes of two runs are read again, and what is known of the names of their routers.
 
@@ -167,7 +167,7 @@ def _tracing(
     runs = {"before": before[0], "after": after[0]}
 
     def count(file: Path, records: int) -> None:
-        lacking[file] = records
+        lacking[file] += records
 
     @cache
     def names() -> dict[str, str]:

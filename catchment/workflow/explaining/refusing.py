@@ -100,9 +100,10 @@ def _hop(case: Case, sender: str | None) -> tuple[int | None, bool]:
     Routers refuse only so often in a second: who stayed silent to some packets seems to be farther out.
     """
     found = [
-        (hop.number, hop.number == 1 or trace.hops[at - 1].address is not None)
+        (hop.number, hop.number == 1 or hop.number - 1 in answered)
         for trace in case.traces
-        for at, hop in enumerate(trace.hops)
+        for answered in [{hop.number for hop in trace.hops if hop.address is not None}]
+        for hop in trace.hops
         if hop.address == sender and sender is not None and hop.number < FAR_BEYOND
     ]
     return min(found, key=lambda one: (one[0], not one[1]), default=(None, False))
