@@ -1,14 +1,16 @@
 """Count how often `compare` raises an alarm where nothing changed but the noise.
 
-    python -m benchmarks.false_alarms [--seeds N] [--sizes N …] [--sandbox SEED …]
+    python -m benchmarks.false_alarms [--seeds N] [--sizes N …] [--traceroutes] [--sandbox SEED …]
 
 Both sides are drawn alike: each vantage point has its round trip and its site; its answers queue for some milliseconds,
 every fifth is behind a busy radio link, one query in a hundred is lost, and traceroutes go by one of two routers as
 their flow has it. Prints for each number of vantage points, and of answers and traceroutes on either side, how many of
 N comparisons say that somebody is slower, that a route leaked, that servers died, or that somebody else answers (before
-all else, or now and then); and how many notice it when one in twenty takes 200 ms more. Then with round trips in whole
-milliseconds, of which every fifth takes 20 ms more; with a box before every fifth vantage point that answers one query
-in ten itself; and with one query in twenty lost, at many small sites. With --sandbox it also measures the simulated
+all else, or now and then); and how many notice it when one in twenty takes 200 ms more, and tell a leak when one in
+twenty or half of them take another way as well. Then with round trips in whole milliseconds, of which every fifth takes
+20 ms more; with a box before every fifth vantage point that answers one query in ten itself; and with one query in
+twenty lost, at many small sites. With --traceroutes it varies these instead: how many there are, and one of the routers
+takes 70 ms more, be it drawn for each of them or for all of a side. With --sandbox it also measures the simulated
 Internet, without a route change, and holds the first half of each run against the second.
 """
 
@@ -38,6 +40,8 @@ ALARMS = {
 }
 _MORE_MS = 200.0
 _QUEUED_MS = 20.0
+_ROUTERS = "198.51.100.1", "198.51.100.2"
+_LEAKED_BY = "203.0.113.1"
 _CAMPAIGN = """
 name = "quiet"
 platform = "sandbox"
@@ -54,7 +58,9 @@ class Noise:
     """How many answers and traceroutes there are before and after, and what befalls them.
 
     `boxed` is the share of queries that a box before every fifth vantage point answers itself. Where sites are `ranked`
-    few have most vantage points, and most have two or three.
+    few have most vantage points, and most have two or three. By the second router a traceroute takes `detour_ms` more.
+    Where ways are `kept`, all traceroutes of a side go by the same: half of them change for good, to the better or to
+    the worse.
     """
 
     answers: tuple[int, int]
@@ -64,12 +70,16 @@ class Noise:
     loss: float = 0.01
     sites: int = 40
     ranked: bool = False
+    detour_ms: float = 0.0
+    kept: bool = False
 
     def __str__(self) -> str:
         more = [
             "whole ms" * self.whole_ms,
             f"boxes {self.boxed:.0%}" * (self.boxed > 0),
             f"loss {self.loss:.0%}, {self.sites} sites" * self.ranked,
+            f"detours +{self.detour_ms:.0f} ms" * (self.detour_ms > 0),
+            "kept" * self.kept,
         ]
         asked = f"answers {self.answers[0]}:{self.answers[1]}, traceroutes {self.traces[0]}:{self.traces[1]}"
         return ", ".join([asked, *filter(None, more)])
@@ -82,23 +92,34 @@ NOISES = (
     *(Noise(answers=answers, boxed=0.1) for answers in ((1, 1), (20, 20), (1, 20), (20, 1))),
     *(Noise(answers=answers, loss=0.05, sites=150, ranked=True) for answers in ((1, 1), (20, 1))),
 )
+TRACEROUTES = ((1, 3), (3, 1), (1, 2), (2, 3), (3, 3), (20, 1))
+DETOURS = tuple(
+    Noise(answers=(4, 4), traces=traces, detour_ms=detour_ms, kept=kept)
+    for detour_ms, kept in ((0.0, False), (70.0, False), (70.0, True))
+    for traces in TRACEROUTES
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--traceroutes", action="store_true")
     parser.add_argument("--sandbox", type=int, nargs="*", default=[])
     given = parser.parse_args()
-    print("vantage points, noise before and after: alarms without a change; noticed where one in twenty is slower")
-    for noise in NOISES:
+    print("vantage points, noise before and after: alarms without a change; noticed where one in twenty is slower;")
+    print("leaks told, of one in twenty and of half")
+    for noise in DETOURS if given.traceroutes else NOISES:
         for size in given.sizes:
-            found, noticed = count_alarms(size, noise, range(given.seeds)), 0
+            found, noticed, told = count_alarms(size, noise, range(given.seeds)), 0, [0, 0]
             for seed in range(given.seeds // 10):
                 found_then = alarms(compare_noise(size, noise, seed, slower=size // 20))
                 noticed += bool(found_then & {"slower", "leak"})
+                for number, leaked in enumerate((size // 20, size // 2)):
+                    told[number] += "leak" in alarms(compare_noise(size, noise, seed, slower=leaked, by=_LEAKED_BY))
             rates = ", ".join(f"{alarm} {100 * found[alarm] / given.seeds:.1f} %" for alarm in ALARMS)
-            print(f"{size:5}, {noise}: {rates}; noticed {noticed} of {given.seeds // 10}", flush=True)
+            told_of = f"noticed {noticed}, leaks {told[0]} and {told[1]} of {given.seeds // 10}"
+            print(f"{size:5}, {noise}: {rates}; {told_of}", flush=True)
     for seed in given.sandbox:
         for target in compare_sandbox(seed):
             print(f"sandbox {seed}, {target['target']}: {target['summary']}", flush=True)
@@ -115,11 +136,19 @@ def alarms(found: dict[str, Any]) -> set[str]:
 
 
 def compare_noise(
-    size: int, noise: Noise, seed: int, *, slower: int = 0, hijacked: int = 0, share: float = 1.0
+    size: int,
+    noise: Noise,
+    seed: int,
+    *,
+    slower: int = 0,
+    by: str | None = None,
+    hijacked: int = 0,
+    share: float = 1.0,
 ) -> dict[str, Any]:
     """Return a comparison of two sides drawn alike, but for the first few vantage points, which are slower after.
 
-    Somebody else answers the first few `hijacked` after, a share of their queries.
+    They are slower `by` another router, where it is given. Somebody else answers the first few `hijacked` after, a
+    share of their queries.
     """
     rng = random.Random(f"{seed}/{size}/{noise}")
     base_ms = [rng.uniform(5.0, 80.0) for _ in range(size)]
@@ -136,6 +165,7 @@ def compare_noise(
                 is_busy=number % 5 == 0,
                 counts=(noise.answers[is_after], noise.traces[is_after]),
                 evil=share if is_after and number < hijacked else 0.0,
+                by=by if is_after and number < slower else None,
             )
             for number, ms in enumerate(base_ms)
         ]
@@ -154,6 +184,7 @@ def _seen(
     is_busy: bool,
     counts: tuple[int, int],
     evil: float,
+    by: str | None,
 ) -> Seen:
     def packet_ms() -> float:
         if noise.whole_ms:
@@ -173,7 +204,10 @@ def _seen(
             foreign["box.example"] += 1
         else:
             heard.append(packet_ms())
-    traced = [_trace(rng, packet_ms) for _ in range(traces)]
+    routers: tuple[str, ...] = _ROUTERS if by is None else (by,)
+    if noise.kept:
+        routers = (rng.choice(routers),)
+    traced = [_trace(rng, packet_ms, routers, noise.detour_ms) for _ in range(traces)]
     if not heard and not foreign:
         return lost(vantage, Verdict.DNS_DEAD, traces=traced)
     if foreign.total() > len(heard):
@@ -181,9 +215,9 @@ def _seen(
     return Seen(vantage=vantage, site=site, rtts_ms=heard, traces=traced, foreign=foreign)
 
 
-def _trace(rng: random.Random, packet_ms: Callable[[], float]) -> bytes:
-    router = rng.choice(["198.51.100.1", "198.51.100.2"])
-    reply_ms = min(packet_ms() for _ in range(3))
+def _trace(rng: random.Random, packet_ms: Callable[[], float], routers: tuple[str, ...], detour_ms: float) -> bytes:
+    router = rng.choice(routers)
+    reply_ms = min(packet_ms() for _ in range(3)) + (detour_ms if router == _ROUTERS[1] else 0.0)
     hops = [("192.168.1.1", 0.5), (router, reply_ms / 2), (TARGET.address, reply_ms)]
     result = [{"hop": hop, "result": [{"from": who, "rtt": ms}]} for hop, (who, ms) in enumerate(hops, start=1)]
     return json.dumps({"dst_addr": TARGET.address, "result": result}).encode()

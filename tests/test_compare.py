@@ -1,7 +1,9 @@
 import io
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +183,7 @@ def test_where_those_of_one_site_vanish_it_is_named_and_keeps_its_row() -> None:
     found = compare_sides(before, [*none(Verdict.UNREACHABLE, *range(1, 6)), *at("ber", *range(6, 10))])
     assert found["summary"] == (
         "5 of 9 vantage points that reached a site reach none now (5 unreachable): all that were at fra. "
-        "None of 4 vantage points that did both times moved."
+        "None of 4 vantage points that reached a site both times moved."
     )
     sites = {site["site"]: site for site in found["sites"]}
     assert (sites["fra"]["before"], sites["fra"]["after"]) == (0, 0)
@@ -223,7 +225,7 @@ def test_servers_that_died_behind_a_route_that_stays_are_named_by_their_site() -
     assert found["dead"] == [{"site": "fra", "vantage_points": 5, "of": 5}]
     assert found["summary"] == (
         "5 vantage points: pings are answered, DNS is not: the servers at fra seem dead while its route stays. "
-        "None of 4 vantage points that did both times moved."
+        "None of 4 vantage points that reached a site both times moved."
     )
 
 
@@ -372,17 +374,17 @@ def caught(*numbers: int, text: str = EVIL, **more: Any) -> list[Seen]:
 def test_a_hijack_leads_the_summary_with_what_became_of_most() -> None:
     assert compare_sides(at("fra", 1, 2, 3, 4), [*at("fra", 1), *caught(2, 3, 4)])["summary"] == (
         "3 of 4 vantage points now hear 'ns1.hijacker.example', which is none of the service's. "
-        "None of 1 vantage point that did both times moved."
+        "None of 1 vantage point that reached a site both times moved."
     )
 
 
 def test_the_end_of_a_hijack_is_told_as_well() -> None:
     found = compare_sides([*at("fra", 1), *caught(2, 3, 4)], at("fra", 1, 2, 3, 4))
     assert (found["caught"]["vantage_points"], found["freed"]["vantage_points"], found["freed"]["alone"]) == (0, 3, 3)
-    assert found["freed"]["identities"] == [{"text": EVIL, "vantage_points": 3}]
+    assert found["freed"]["identities"] == [{"text": EVIL, "vantage_points": 3, "alone": 3}]
     assert found["summary"] == (
         "3 of 4 vantage points no longer hear 'ns1.hijacker.example', which is none of the service's. "
-        "None of 1 vantage point that did both times moved."
+        "None of 1 vantage point that reached a site both times moved."
     )
     assert "No longer answered by somebody else: “ns1.hijacker.example” 3." in shown(found)
 
@@ -396,7 +398,10 @@ def test_a_hijack_names_who_is_caught_where_and_by_whom() -> None:
     found = compare_sides(before, after)
     who = found["caught"]
     assert (who["vantage_points"], who["alone"], who["of"]) == (30, 30, 30)
-    assert who["identities"] == [{"text": EVIL, "vantage_points": 29}, {"text": "other.example", "vantage_points": 1}]
+    assert who["identities"] == [
+        {"text": EVIL, "vantage_points": 29, "alone": 29},
+        {"text": "other.example", "vantage_points": 1, "alone": 1},
+    ]
     assert who["countries"] == {"GB": 28, "DE": 2}
     assert who["asns"] == {"64500": 15, "64501": 15}
     assert [one["vantage"] for one in who["listed"]] == [f"atlas:{n}" for n in range(1, 21)]
@@ -570,6 +575,79 @@ def test_amid_boxes_that_answer_now_and_then_a_hijack_leads_the_summary(answers:
     assert found["summary"].index("ns1.hijacker.example") < found["summary"].index("moved")
 
 
+def by(way: str) -> bytes:
+    """Return a traceroute by a way that takes 20, 90 or 200 ms."""
+    router, rtt_ms = {"fast": ("203.0.113.1", 20), "slow": ("203.0.113.2", 90), "leaked": ("203.0.113.3", 200)}[way]
+    return json.dumps(traceroute_result(1, router, rtt_ms)).encode()
+
+
+def test_a_slower_way_that_earlier_rounds_took_is_no_leak() -> None:
+    before = at("fra", *range(1, 13), traces=[by("fast"), by("slow"), by("slow")])
+    found = compare_sides(before, at("fra", *range(1, 13), traces=[by("slow")]))
+    assert (found["paths"]["changed"], found["paths"]["slower"], found["paths"]["listed"]) == (0, 0, [])
+    assert found["summary"] == "None of 12 vantage points moved."
+
+
+def test_who_takes_a_slower_way_is_told_without_those_who_took_it_before() -> None:
+    before = at("fra", *range(1, 25), traces=[by("fast"), by("slow"), by("slow")])
+    after = [*at("fra", *range(1, 13), traces=[by("slow")]), *at("fra", *range(13, 25), traces=[by("leaked")])]
+    found = compare_sides(before, after)
+    assert (found["paths"]["changed"], found["paths"]["slower"], found["paths"]["rise_ms"]) == (12, 12, 180.0)
+    assert [one["vantage"] for one in found["paths"]["listed"]] == [f"atlas:{n}" for n in range(13, 23)]
+    assert "The path of 12 of 24 unmoved vantage points is another, and slower (+180 ms)" in found["summary"]
+
+
+def test_those_whose_way_is_slower_are_listed_before_those_whose_way_is_another() -> None:
+    # Of the first eleven the round before took as long, by another way.
+    before = [
+        *at("fra", *range(1, 12), traces=[by("fast"), by("leaked").replace(b"203.0.113.3", b"203.0.113.4")]),
+        *at("fra", 12, traces=[by("fast")] * 2),
+    ]
+    after = [*at("fra", *range(1, 12), traces=[by("leaked")] * 2), *at("fra", 12, traces=[by("slow")] * 2)]
+    paths = compare_sides(before, after)["paths"]
+    assert (paths["changed"], paths["slower"], paths["listed"][0]["vantage"]) == (12, 1, "atlas:12")
+
+
+@pytest.mark.parametrize(
+    ("counts", "slower", "alike"),
+    [
+        ((1, 1), 2, 2),  # fast and then slow: two times one of three times three
+        ((1, 3), 18, 18),  # fast, and slow at last: the two before that are any
+        ((3, 1), 8, 18),  # three times fast, and then slow; and fast at last
+        ((2, 3), 36, 36),
+        ((3, 2), 24, 36),
+        ((3, 3), 72, 72),
+    ],
+)
+def test_of_ways_drawn_alike_as_many_are_slower_as_faster(counts: tuple[int, int], slower: int, alike: int) -> None:
+    # Two of three traceroutes are fast; each vantage point is one of all the ways to draw them.
+    draws = list(product(("fast", "fast", "slow"), repeat=sum(counts)))
+    before = [at("fra", n, traces=[by(way) for way in draw[: counts[0]]])[0] for n, draw in enumerate(draws)]
+    after = [at("fra", n, traces=[by(way) for way in draw[counts[0] :]])[0] for n, draw in enumerate(draws)]
+    paths = compare_sides(before, after)["paths"]
+    assert (paths["slower"], paths["faster"]) == (slower, slower)
+    assert paths["alike"] == {"slower": alike, "faster": alike}
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 3), (3, 1), (3, 3)])
+def test_where_as_many_ways_change_for_the_better_as_for_the_worse_none_leaked(counts: tuple[int, int]) -> None:
+    worse, better = range(1, 13), range(13, 25)
+    before, after = (
+        [*at("fra", *worse, traces=[by(was)] * count), *at("fra", *better, traces=[by(now)] * count)]
+        for count, was, now in zip(counts, ("fast", "slow"), ("slow", "fast"), strict=True)
+    )
+    found = compare_sides(before, after)
+    assert (found["paths"]["slower"], found["paths"]["alike"]) == (12, {"slower": 12, "faster": 12})
+    assert found["summary"] == "None of 24 vantage points moved."
+
+
+@pytest.mark.parametrize("traces", [(1, 3), (3, 1), (3, 3), (20, 1)])
+def test_amid_ways_that_change_all_the_time_a_leak_of_a_tenth_is_told(traces: tuple[int, int]) -> None:
+    noise = Noise(answers=(1, 1), traces=traces)
+    assert alarms(compare_noise(200, noise, 0)) == set()
+    assert alarms(compare_noise(200, noise, 0, slower=20, by="203.0.113.1")) == {"leak"}
+
+
 def test_of_equal_round_trips_as_many_are_drawn_as_chance_has_it() -> None:
     # Every fifth of 60 answers takes 30 ms. That two of three do comes to one vantage point in ten, to 6 of 60 with a
     # deviation of 2.3.
@@ -605,6 +683,45 @@ def test_as_many_caught_as_freed_are_no_news() -> None:
     found = compare_sides(before, after)
     assert (found["caught"]["vantage_points"], found["freed"]["vantage_points"]) == (8, 8)
     assert found["summary"] == "None of 100 vantage points moved."
+
+
+def test_whom_they_hear_is_named_by_how_many_hear_nobody_else() -> None:
+    # Five of 2,000 are no news. The first of them hears another name, and many hear a third one now and then.
+    before, now_and_then = at("fra", *range(1, 2001)), {"rtts_ms": [20.0] * 9, "foreign": {"box.example": 1}}
+    after = [
+        *caught(1, text="rare.example"),
+        *caught(*range(2, 6), text="proxy.example"),
+        *at("fra", *range(6, 12), **now_and_then),
+        *at("fra", *range(12, 2001)),
+    ]
+    found = compare_sides(before, after)
+    assert (found["caught"]["news"], found["caught"]["identities"][0]["text"]) == (False, "box.example")
+    assert (
+        "5 of 2,000 vantage points now hear identities that are none of the service's: "
+        "'proxy.example', 'rare.example'." in found["summary"]
+    )
+
+
+def test_all_different_names_are_counted_where_not_all_are_kept() -> None:
+    after = [one for n in range(1, 101) for one in caught(n, text=f"box{n:03}.example")]
+    assert (
+        "100 of 100 vantage points now hear identities that are none of the service's: "
+        "'box001.example', 'box002.example', 'box003.example' and 97 more."
+        in compare_sides(at("fra", *range(1, 101)), after)["summary"]
+    )
+
+
+def test_a_name_that_one_hears_alone_is_told_though_many_hear_others_now_and_then() -> None:
+    often: dict[str, Any] = {"rtts_ms": [20.0] * 9}
+    after = [
+        *(one for n in range(120) for one in at("fra", n, foreign={f"box{n // 2}.example": 1}, **often)),
+        *caught(200, text="proxy.example"),
+        *at("fra", *range(201, 4001)),
+    ]
+    caught_now = compare_sides(at("fra", *range(120), *range(200, 4001)), after)["caught"]
+    assert len(caught_now["identities"]) == 50
+    assert caught_now["identities"][-1] == {"text": "proxy.example", "vantage_points": 1, "alone": 1}
+    assert caught_now["different"] == {"vantage_points": 61, "alone": 1}
 
 
 def test_asked_once_as_many_caught_as_freed_are_no_news_and_counted_by_their_verdict() -> None:

@@ -384,7 +384,7 @@ def test_a_hijacker_is_named_and_so_is_who_was_caught(
     story: Callable[[str], Story], name: str, address: str, caught: range
 ) -> None:
     found = story(name).target("comparison", address)["caught"]
-    assert found["identities"] == [{"text": STRANGER, "vantage_points": len(caught)}]
+    assert found["identities"] == [{"text": STRANGER, "vantage_points": len(caught), "alone": len(caught)}]
     assert [one["vantage"] for one in found["listed"]] == [f"lab:{number}" for number in caught]
     assert STRANGER in story(name).target("comparison", address)["summary"]
     hijacked = {row["vantage"] for row in story(name).truth if row["hijacked"] and row["address"] == address}

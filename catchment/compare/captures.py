@@ -54,7 +54,8 @@ def find_caught(con: duckdb.DuckDBPyConnection, pair: TargetPair) -> Numbers:
     These somebody else answered before the change and does not after it. `alone` are answered by nobody else on that
     side, the others now and then; `of` is all who were heard of on that side. `alike` counts the same where no more
     answers of the one side are held against those of the other: a box that answers now and then catches as many as it
-    frees. `news` says that it is more than that. Reads `foreign_before` and `foreign_after`.
+    frees. `news` says that it is more than that. `different` is how many identities there are, of which not all are
+    named. Reads `foreign_before` and `foreign_after`.
     """
     columns = {
         f"{name}_{side}": sql.format(side=side)
@@ -79,7 +80,10 @@ def _find(con: duckdb.DuckDBPyConnection, pair: TargetPair, there: str, absent: 
     targets = dict(zip(("before", "after"), (quote(target.address) for target in pair), strict=True))
     found = _CAUGHT.format(there=there, absent=absent, target=targets[there], elsewhere=targets[absent])
     con.execute(f"CREATE OR REPLACE TEMP TABLE caught AS {found}")
-    count, alone = con.execute("SELECT count(*), count(*) FILTER (WHERE alone) FROM caught").fetchall()[0]
+    count, alone, *different = con.execute(
+        """SELECT count(*), count(*) FILTER (WHERE alone), count(DISTINCT text),
+            count(DISTINCT text) FILTER (WHERE alone) FROM caught"""
+    ).fetchall()[0]
     (heard,) = con.execute(f"SELECT count(*) FROM both_sides WHERE verdict_{there} NOT IN {NOTHING_HEARD}").fetchall()[
         0
     ]
@@ -88,8 +92,9 @@ def _find(con: duckdb.DuckDBPyConnection, pair: TargetPair, there: str, absent: 
     ).fetchall()[0]
     identities = rows_of(
         con.execute(
-            f"""SELECT text, count(*) AS vantage_points FROM caught GROUP BY text
-            ORDER BY vantage_points DESC, text LIMIT {_MOST_IDENTITIES}"""
+            f"""FROM (SELECT text, count(*) AS vantage_points, count_if(alone) AS alone FROM caught GROUP BY text)
+            QUALIFY row_number() OVER (ORDER BY alone DESC, vantage_points DESC, text) <= {_MOST_IDENTITIES}
+            ORDER BY vantage_points DESC, text"""
         )
     )
     listed = rows_of(
@@ -104,6 +109,7 @@ def _find(con: duckdb.DuckDBPyConnection, pair: TargetPair, there: str, absent: 
         "alike": dict(zip(("vantage_points", "alone"), alike, strict=True)),
         "of": heard,
         "identities": identities,
+        "different": dict(zip(("vantage_points", "alone"), different, strict=True)),
         "countries": _networks(con, "country"),
         "asns": _networks(con, "asn"),
         "listed": listed,

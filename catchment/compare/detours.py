@@ -52,7 +52,8 @@ class _Pair:
     """The last way of a vantage point before and after, and whether it took the later one before.
 
     `is_slower` holds the last way after against as many of those before as there are after, at most: it is none of them
-    and slower than all. `was_slower` is the same, seen backwards.
+    and slower than all. `was_known` and `was_slower` are what `is_known` and `is_slower` would be if these traceroutes
+    changed sides, and those further back before stayed.
     """
 
     vantage: str
@@ -61,6 +62,7 @@ class _Pair:
     before: Route
     after: Route
     is_known: bool
+    was_known: bool
     is_slower: bool
     was_slower: bool
 
@@ -71,7 +73,7 @@ class _Pair:
     @property
     def is_longer(self) -> bool:
         is_more = self.before.is_whole and self.after.is_whole and len(self.after.routers) > len(self.before.routers)
-        return self.is_slower or (is_more and not self.is_known)
+        return self.is_slower or is_more
 
     @property
     def joined(self) -> frozenset[str]:
@@ -86,11 +88,12 @@ def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Trac
     """Hold the last path after against the last few before, for those who `stayed` at their site.
 
     None where one of the sides has no traceroute. A path that was taken before is not changed; a changed one is longer
-    if it has more routers or is slower. A slower one is none of the last before, of which no more count than there are
-    after, and takes clearly more time than any of them; `faster` counts what is slower when both sides change places:
-    without a change there are as many. Countries are those of routers whose place is known, but for the vantage point's
-    own and the site's; it `leads_through` those that at least half of the slower paths have joined. Reads
-    `traces_before` and `traces_after`.
+    if it has more routers or is slower, which takes clearly more time than any of the last before, of which no more
+    count than there are after. `faster` counts what is slower when as many of the last on either side change places:
+    without a change there are as many. `alike` counts both by these traceroutes alone: those further back before know
+    the old way of a path that changed for good, which is therefore never `faster`, and not the new one. Countries are
+    those of routers whose place is known, but for the vantage point's own and the site's; it `leads_through` those that
+    at least half of the slower paths have joined. Those are listed first. Reads `traces_before` and `traces_after`.
     """
     before, after = (quote(target.address) for target in pair)
     for side, target in (("before", before), ("after", after)):
@@ -99,14 +102,15 @@ def find_detours(con: duckdb.DuckDBPyConnection, pair: TargetPair, tracing: Trac
     rows = con.execute(_TRACED.format(before=before, after=after, service=quote(pair[1].service or ""))).fetchall()
     found = _pairs(rows, tracing)
     changed = [one for one in found if not one.is_known]
-    slower = [one for one in found if one.is_slower]
-    listed = sorted(changed, key=lambda one: -one.rise_ms)[:_MOST_LISTED]
+    slower = [one for one in changed if one.is_slower]
+    listed = sorted(changed, key=lambda one: (not one.is_slower, -one.rise_ms))[:_MOST_LISTED]
     return {
         "compared": len(found),
         "changed": len(changed),
         "longer": sum(one.is_longer for one in changed),
         "slower": len(slower),
-        "faster": sum(one.was_slower for one in found),
+        "faster": sum(one.was_slower and not one.was_known for one in found),
+        "alike": {"slower": sum(one.is_slower for one in found), "faster": sum(one.was_slower for one in found)},
         "rise_ms": rounded(median([one.rise_ms for one in slower])) if slower else None,
         "leads_through": _shared(slower),
         "countries_joined": _count(one.joined for one in changed),
@@ -136,9 +140,8 @@ def _pair(row: tuple[Any, ...], known: Sequence[Route], since: Sequence[Route], 
     vantage, site, country, site_country, *place = row[:6]
     start = None if None in place else (place[0], place[1])
     alike = min(len(known), len(since))  # the least of three is less than that of one
-    is_known, has_slowed = _is_among(since[0], known), _is_new_and_slow(since[0], known[:alike])
-    last = known[0], since[0]
-    before, after = last if is_known and not has_slowed else (named(one, names, start) for one in last)
+    is_known = _is_among(since[0], known)
+    before, after = (known[0], since[0]) if is_known else (named(one, names, start) for one in (known[0], since[0]))
     return _Pair(
         vantage=vantage,
         site=site,
@@ -146,7 +149,8 @@ def _pair(row: tuple[Any, ...], known: Sequence[Route], since: Sequence[Route], 
         before=before,
         after=after,
         is_known=is_known,
-        is_slower=has_slowed,
+        was_known=_is_among(known[0], [*since[:alike], *known[alike:]]),
+        is_slower=_is_new_and_slow(since[0], known[:alike]),
         was_slower=_is_new_and_slow(known[0], since[:alike]),
     )
 

@@ -45,7 +45,9 @@ def _moved(found: Numbers, level: Level) -> list[str]:
     if paired == 0:
         return ["No vantage point reached a site both before and after."]
     if moved == 0:
-        return [f"None of {_points(paired)}{' that did both times' if _outweighed(found) else ''} moved{where}."]
+        return [
+            f"None of {_points(paired)}{' that reached a site both times' if _outweighed(found) else ''} moved{where}."
+        ]
     return [f"{moved} of {_points(paired)} moved{where} ({100 * moved / paired:.1f} %): {_named_moves(found)}."]
 
 
@@ -54,9 +56,9 @@ def _caught(found: Numbers) -> Iterator[Alarm]:
     alone, partly = _told(found, "caught")
     if alone:
         weight = alone if caught["news"] else 0
-        yield weight, f"{alone} of {_points(caught['of'])} now {_s(alone, 'hears', 'hear')} {_names(caught)}."
+        yield weight, f"{alone} of {_points(caught['of'])} now {_s(alone, 'hears', 'hear')} {_names(caught, 'alone')}."
     if partly:
-        heard = "" if alone else f" {_names(caught)}"
+        heard = "" if alone else f" {_names(caught, 'vantage_points')}"
         who = f"{partly} more" if alone else f"{partly} of {_points(caught['of'])}"
         yield partly, f"{who} now and then {_s(partly, 'hears', 'hear')}{heard or ' somebody else'}."
 
@@ -65,9 +67,13 @@ def _freed(found: Numbers) -> Iterator[Alarm]:
     """Yield who was answered by somebody else and is no more."""
     freed = found["freed"]
     count = sum(_told(found, "freed"))
+    whose = "vantage_points" if freed["news"] else "alone"
     if count:
         weight = count if freed["news"] else 0
-        yield weight, f"{count} of {_points(freed['of'])} no longer {_s(count, 'hears', 'hear')} {_names(freed)}."
+        yield (
+            weight,
+            f"{count} of {_points(freed['of'])} no longer {_s(count, 'hears', 'hear')} {_names(freed, whose)}.",
+        )
 
 
 def _told(found: Numbers, change: str) -> tuple[int, int]:
@@ -77,14 +83,14 @@ def _told(found: Numbers, change: str) -> tuple[int, int]:
     return alone, one["vantage_points"] - one["alone"] if one["news"] else 0
 
 
-def _names(caught: Numbers) -> str:
-    identities = [one["text"] for one in caught["identities"]]
-    if not caught["news"]:  # a few, who stand first
-        identities = list(Counter(one["text"] for one in caught["listed"] if one["alone"]))
-    texts = [f"'{cut(text, _QUOTED)}'" for text in identities[:_NAMED]]
-    if len(identities) == 1:
+def _names(caught: Numbers, whose: str) -> str:
+    """Name whom they hear, the most frequent first: all `vantage_points` that are caught, or those `alone`."""
+    heard = sorted((one for one in caught["identities"] if one[whose]), key=lambda one: -one[whose])
+    texts = [f"'{cut(one['text'], _QUOTED)}'" for one in heard[:_NAMED]]
+    different = caught["different"][whose]
+    if different == 1:
         return f"{texts[0]}, which is none of the service's"
-    more = f" and {len(identities) - _NAMED} more" if len(identities) > _NAMED else ""
+    more = f" and {different - _NAMED} more" if different > _NAMED else ""
     return f"identities that are none of the service's: {', '.join(texts)}{more}"
 
 
@@ -183,7 +189,9 @@ def _ways(found: Numbers) -> list[str]:
     """Say who takes a longer way to the same site, if more do than chance explains."""
     paths, slower, faster = found["paths"], found["slower"], found["faster"]
     told = []
-    is_leak = paths is not None and is_news(paths["slower"], paths["faster"], paths["compared"])
+    is_leak = paths is not None and all(
+        is_news(ways["slower"], ways["faster"], paths["compared"]) for ways in (paths, paths["alike"])
+    )
     if not is_leak and is_news(slower["vantage_points"], faster["vantage_points"], slower["of"]):
         count = slower["vantage_points"]
         ending = ": the same site, by a longer way or over a busier one" + (

@@ -157,9 +157,7 @@ def compare_runs(
     }
 
 
-def _tracing(
-    before: Side, after: Side, services: Sequence[Service], lacking: Counter[Path]
-) -> comparing.Tracing:
+def _tracing(before: Side, after: Side, services: Sequence[Service], lacking: Counter[Path]) -> comparing.Tracing:
     """Return how the traceroutes of two runs are read again, and what is known of the names of their routers.
 
     How many cannot be read is counted in `lacking`, by their files.
