@@ -508,6 +508,57 @@ def test_a_campaign_of_a_query_a_minute_is_that_exact_and_no_more(import_lines: 
     )
 
 
+def rounds(probe: int, *answers: str, after_s: float) -> list[dict[str, Any]]:
+    """Return results of three queries before the change, and of the others from `after_s` after it on."""
+    return [*stream(probe, "fra", "fra", "fra"), *stream(probe, *answers, start_s=after_s)]
+
+
+def test_who_was_not_asked_until_long_after_the_change_is_not_said_to_have_gone_through_it_at_once(
+    import_lines: Import,
+) -> None:
+    run = import_lines(*rounds(1, "ber", "ber", "ber", after_s=4.0), *rounds(2, "fra", "fra", "fra", after_s=4.5))
+    target, points = told(run)
+    assert {name: (one["first_query_s"], one["asked_late"]) for name, one in points.items()} == {
+        "atlas:1": (4.0, True),
+        "atlas:2": (4.5, True),
+    }
+    assert target["resolution_s"] == STEP_S
+    assert target["asked_late"] == {"vantage_points": 2, "min": 4.0, "max": 4.5}
+    assert target["summary"] == (
+        "Of 2 vantage points 1 changed site, 1 stayed where they were. Who settled had done so by the first query "
+        "after the change, 4 to 4.5 s after it: nothing was asked until then. None of 6 queries was lost."
+    )
+    out = io.StringIO()
+    Console(file=out, width=200, highlight=False).print(
+        terminal.show_convergence(workflow.show_convergence(planned(run)))
+    )
+    assert "≤ 4 " in out.getvalue()
+    assert "first query " not in out.getvalue().replace("by the first query after", "")
+    assert "0.5 s; ≤: by the first query, and nothing was asked before." in out.getvalue()
+
+
+def test_where_nobody_moved_too_it_is_said_until_when_nothing_was_asked(import_lines: Import) -> None:
+    target, _ = told(import_lines(*rounds(1, "fra", "fra", "fra", after_s=4.0)))
+    assert target["summary"] == (
+        "Of 1 vantage point 1 stayed where they were. Nothing was asked until 4 s after the change. "
+        "None of 3 queries was lost."
+    )
+
+
+def test_one_that_was_asked_late_among_others_is_counted(import_lines: Import) -> None:
+    run = import_lines(*stream(1, *BEFORE, *("ber",) * 20), *rounds(2, "ber", "ber", "ber", after_s=4.0))
+    target, points = told(run)
+    assert [one["asked_late"] for one in points.values()] == [False, True]
+    assert "1 vantage point was not asked until 4 s after the change." in target["summary"]
+
+
+@pytest.mark.parametrize(("after_s", "is_late"), [(0.9, False), (1.1, True)])
+def test_a_first_query_is_late_from_twice_the_spacing_on(import_lines: Import, after_s: float, is_late: bool) -> None:
+    target, _ = told(import_lines(*rounds(1, "ber", after_s=after_s)))
+    # A single query after it has no spacing but that of those before; the time across the change is none.
+    assert (target["resolution_s"], target["vantage_points"][0]["asked_late"]) == (STEP_S, is_late)
+
+
 def by_id_server(probe: int, *answers: str, start_s: float = -5.0) -> list[dict[str, Any]]:
     """Return results of id.server, which the service does not promise to answer, every half a second."""
     told = [(None if code == "REFUSED" else f"{code}1.example-dns.net") for code in answers]

@@ -11,6 +11,7 @@ from catchment.terminal.courses import few, gap, settled, who
 
 def course(**of: Any) -> dict[str, Any]:
     usual = {"fate": "changed", "converged_after_s": 1.25, "settled_at_once": False, "rtt_changed_after_s": None}
+    usual |= {"first_query_s": 0.5, "asked_late": False}
     return usual | {"loss_window_s": None, "loss_window_open": False} | of
 
 
@@ -19,6 +20,9 @@ def course(**of: Any) -> dict[str, Any]:
     [
         ({}, "1.25"),
         ({"settled_at_once": True}, "first query"),
+        ({"settled_at_once": True, "asked_late": True, "first_query_s": 1.25}, "≤ 1.25"),
+        ({"asked_late": True, "first_query_s": 1.0}, "1.25"),
+        ({"fate": "unaffected", "rtt_changed_after_s": 4.5, "asked_late": True, "first_query_s": 4.5}, "≤ 4.5"),
         ({"converged_after_s": 1234.5}, "1,234"),
         ({"fate": "never-settled", "converged_after_s": None}, "never"),
         ({"fate": "silent", "converged_after_s": None}, "never"),

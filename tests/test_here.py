@@ -218,6 +218,12 @@ def test_servers_that_take_turns_are_balanced_by_flow() -> None:
     assert sum(kind is Kind.DNS for kind, *_ in packets.sent) == 8 + 1  # what is clear is not asked again
 
 
+def test_how_answers_differ_is_not_known_where_there_are_none() -> None:
+    flows = only(seen(by_turns(None)))["flows"]
+    assert (flows["queries"], flows["sites"], flows["servers"]) == (8, {}, {})
+    assert (flows["sites_differ"], flows["servers_differ"]) == (None, None)
+
+
 # Five queries before all else, of them id.server; four after it; and one more.
 TWO_BLOCKS = [FRANKFURT] * 5 + ["ams1.demo-dns.example"] * 4
 

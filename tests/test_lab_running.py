@@ -99,7 +99,7 @@ def test_after_a_step_that_failed_the_old_blueprint_brings_all_back(lab: Lab) ->
 def test_a_router_that_does_not_answer_is_told_and_what_it_has_is_not_taken_for_granted(lab: Lab) -> None:
     victim = process_of(lab, "/fra/bird/")
     Path(f"/proc/{victim}/root/run/catchment-lab/fra/bird/bird.ctl").unlink()
-    with pytest.raises(PlatformFailed, match="BIRD of fra does not answer: end the lab"):
+    with pytest.raises(PlatformFailed, match=r"BIRD of fra does not answer: end the lab .`catchment lab down anycast`"):
         lab.apply(anycast(withdrawn=["fra"]))
     os.kill(victim, signal.SIGKILL)
     assert until(lambda: not is_alive(victim))
@@ -123,8 +123,11 @@ def test_a_program_that_was_started_anew_is_named_until_that_is_told(lab: Lab) -
             assert until(lambda: lab.died() == ["BIRD of fra"])
     lab.apply(anycast())
     lab.settle()
+    for _ in range(2):  # to look at a lab uses up no news
+        status = lab.status()
+        assert (status["died"], status["restarted"]) == ([], ["BIRD of ber"])
     assert lab.died() == ["BIRD of ber"]  # the other one was told before
-    assert lab.died() == []
+    assert (lab.died(), lab.status()["restarted"]) == ([], [])
 
 
 def test_a_program_that_died_is_named_and_applying_starts_it_anew(lab: Lab) -> None:
@@ -132,7 +135,7 @@ def test_a_program_that_died_is_named_and_applying_starts_it_anew(lab: Lab) -> N
     os.kill(victim, signal.SIGKILL)
     assert until(lambda: lab.status()["died"] == ["BIRD of fra"])
     with pytest.raises(
-        PlatformFailed, match="BIRD of fra ended by itself: `catchment lab change reset` starts it anew"
+        PlatformFailed, match="BIRD of fra ended by itself: `catchment lab change reset --name anycast` starts it anew"
     ):
         lab.bird("fra", "show status")
     lab.apply(anycast())

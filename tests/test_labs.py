@@ -320,6 +320,13 @@ def test_a_change_says_which_option_it_lacks_or_has_no_use_for(
     assert option in " ".join(done.stderr.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("word", ["status", "down"])
+def test_a_lab_is_named_by_an_argument_or_by_an_option_and_not_by_both(lab: Invoke, own: Path, word: str) -> None:
+    done = lab(word, "one", "--name", "two")
+    assert done.exit_code == 2
+    assert "'one' and --name two both name a lab" in " ".join(done.stderr.replace("│", " ").split())
+
+
 @pytest.mark.parametrize("words", [("exec", "vp1"), ("bird", "as1")], ids=" ".join)
 def test_the_name_of_a_lab_comes_before_the_node(lab: Invoke, own: Path, words: tuple[str, ...]) -> None:
     for option in (("--name", "leak", "--"), ("--name=leak",)):
@@ -404,10 +411,12 @@ def test_changes_add_up_and_are_taken_back(lab: Invoke, ours: Path) -> None:
 
 
 def test_a_change_says_what_ends_at_the_dead_and_nowhere_and_what_is_so_already(lab: Invoke, ours: Path) -> None:
-    failed = lab("change", "fail", "--site", "fra").stdout.splitlines()[0]
+    failed, headings, *rows = lab("change", "fail", "--site", "fra").stdout.splitlines()
     assert (
         failed == "The servers in Frankfurt am Main (fra) die, and their route stays: of 9 ways now 7 to dead servers."
     )
+    assert headings.split() == ["Point", "Address", "Before", "ms", "After", "ms"]  # no AS path is another one
+    assert [row[:4] for row in rows] == ["lab:"] * 7
     again = lab("change", "fail", "--site", "fra").stdout
     assert again.startswith("The servers in Frankfurt am Main (fra) die, and their route stays: that is so already")
     assert len(workflow.look_at_lab("ours")["changes"]) == 1
@@ -454,7 +463,8 @@ def test_what_died_is_told_and_the_next_change_mends_it(lab: Invoke, ours: Path)
     for each in [one for one in of_lab if "/as64496-jfk/nsd/" in Path(f"/proc/{one}/cmdline").read_text()]:
         os.kill(each, signal.SIGKILL)
     lab("bird", "as64507", "down")  # the network of vantage point 5
-    with pytest.raises(PlatformFailed, match="BIRD of as64507 ended by itself: `catchment lab change reset` starts it"):
+    mend = "`catchment lab change reset --name ours`"
+    with pytest.raises(PlatformFailed, match=f"BIRD of as64507 ended by itself: {mend} starts it anew"):
         workflow.ask_bird("ours", "as64507", "show status")
     told = json.loads(lab("status", "--json").stdout)
     assert told["died"] == ["BIRD of as64507", "NSD of as64496-jfk"]
@@ -475,6 +485,28 @@ def test_what_died_is_told_and_the_next_change_mends_it(lab: Invoke, ours: Path)
     after = workflow.look_at_lab("ours")
     assert (after["died"], [site["alive"] for site in after["services"][0]["sites"]]) == ([], [False, True])
     assert workflow.change_lab("ours", None)["mended"] == []
+
+
+def test_a_change_amid_which_a_router_dies_says_that_it_is_taken_back_and_the_router_runs(ours: Path) -> None:
+    told = (
+        r"^lab 'ours': BIRD of as64502 ended by itself, and was started anew; the change is taken back: try it again$"
+    )
+    with keeping.find_lab_alone("ours") as (standing, lab, _), pytest.raises(PlatformFailed, match=told):  # noqa: SIM117
+        with keeping.changing(standing, lab, (Change(change=ChangeName.WITHDRAW, site="fra"),)):
+            lab.bird("as64502", "down")
+            lab.settle()
+    now = workflow.look_at_lab("ours")
+    assert (now["died"], now["restarted"], now["changes"], now["unfinished"]) == ([], [], [], None)
+    assert " ".join(row["site"] or "–" for row in now["vantage_points"]) == START  # its routes are there again
+
+
+def test_a_look_at_a_lab_says_what_runs_again_and_has_no_blank_at_the_end_of_its_first_line() -> None:
+    numbers = json.loads((ROOT / "tests" / "data" / "screens.json").read_text(encoding="utf-8"))["show_lab unfinished"]
+    console = Console(width=300, record=True, file=StringIO())
+    console.print(show_lab(numbers | {"died": [], "restarted": ["BIRD of as64502"], "left_s": None, "idle_s": None}))
+    shown = console.export_text().splitlines()
+    assert shown[0].endswith(" wires.")
+    assert "ended by itself, runs again: BIRD of as64502" in shown
 
 
 def test_a_change_that_is_interrupted_says_whether_it_is_taken_back(
@@ -633,12 +665,37 @@ lab = {{ topology = "{FOLDER}/topologies/leak.toml" }}
     return file
 
 
-def test_a_router_that_dies_makes_no_story(lab: Invoke, ours: Path) -> None:
-    lab("bird", "as64501", "down")
+def test_a_router_that_dies_makes_no_story(lab: Invoke, ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure_amid_a_death(self: Lab, *args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Lab, "measure", measure)
+        self.bird("as64501", "down")
+        return self.measure(*args, **options)
+
+    measure = Lab.measure
+    monkeypatch.setattr(Lab, "measure", measure_amid_a_death)
     done = lab("run", plain(ours))
     assert isinstance(done.exception, PlatformFailed)
-    assert re.search("as64501.* ended by itself.*run it again", str(done.exception))
+    assert re.search("as64501.* ended by itself, and was started anew;.*: run it again$", str(done.exception))
     assert not (ours / "results").exists()
+    assert sites() == START  # its routes are there again
+
+
+def test_a_campaign_leaves_a_lab_alone_in_which_a_router_died(lab: Invoke, ours: Path) -> None:
+    topology, told = load_topology(FOLDER / "topologies" / "leak.toml"), list[str]()
+    lab("bird", "as64501", "down")
+    with pytest.raises(PlatformFailed, match="ended by itself"):
+        attach("ours").settle()
+    with keeping.lab_for(topology, (), told.append) as other:
+        assert other.name != "ours"
+    (why,) = told
+    assert why.startswith(
+        "in the lab 'ours' BIRD of as64501 ended by itself (`catchment lab change reset` starts it anew): raising "
+        "another one"
+    )
+    assert workflow.look_at_lab("ours")["died"] == ["BIRD of as64501"]
+    workflow.change_lab("ours", None)
+    with keeping.lab_for(topology, (), told.append) as mended:
+        assert mended.name == "ours"
 
 
 def test_a_campaign_without_changes_has_one_round_and_no_sides_and_is_told_again(lab: Invoke, ours: Path) -> None:
@@ -660,7 +717,22 @@ def test_a_campaign_without_changes_has_one_round_and_no_sides_and_is_told_again
     ]  # DNS three times
 
 
-def test_of_several_labs_one_must_be_named(catchment: Command, own: Path) -> None:
+def test_what_is_gone_of_a_finished_run_of_a_lab_is_told_and_never_measured_anew(
+    lab: Invoke, catchment: Command, ours: Path
+) -> None:
+    path = Path(json.loads(lab("run", plain(ours), "--json").stdout)["run"])
+    (path / "metrics.json").unlink()
+    file = min((path / "raw").iterdir())
+    file.unlink()
+    kept = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    for command in ("derive", "resume"):
+        done = catchment(command, str(path))
+        assert done.returncode == 1
+        assert f"{file}: gone since it was measured: put it back, or measure anew" in " ".join(done.stderr.split())
+    assert {one: one.read_bytes() for one in path.rglob("*") if one.is_file()} == kept
+
+
+def test_of_several_labs_one_must_be_named(lab: Invoke, catchment: Command, own: Path) -> None:
     needs_namespaces()
     raised = [workflow.raise_lab(FOLDER / "topologies" / "leak.toml", name) for name in ("one", "two")]
     try:
@@ -680,6 +752,11 @@ def test_of_several_labs_one_must_be_named(catchment: Command, own: Path) -> Non
             workflow.end_lab()
         with pytest.raises(UnknownName, match="did you mean 'two'"):
             workflow.look_at_lab("tow")
+        for words in (("two",), ("--name", "two")):
+            assert json.loads(lab("status", *words, "--json").stdout)["lab"] == "two"
+        workflow.raise_lab(FOLDER / "topologies" / "leak.toml", "three")
+        assert lab("down", "--name", "three").stdout == "three is down.\n"
+        assert [one["lab"] for one in workflow.list_labs()["labs"]] == ["one", "two"]
     finally:
         for name in ("one", "two"):
             workflow.end_lab(name)

@@ -310,8 +310,7 @@ def test_of_two_places_that_of_the_later_run_counts_and_it_is_told(tmp_path: Pat
     run, done = merged(tmp_path, later.path, earlier.path)
     assert run.vantage_points.select("latitude, longitude").fetchall() == [WARSAW]
     assert (
-        "1 vantage points are at different places in the runs (local:one); those of the later run count"
-        in done.warnings
+        "1 vantage point is at different places in the runs (local:one); those of the later run count" in done.warnings
     )
 
 
@@ -608,7 +607,7 @@ def test_files_come_along_with_their_probe_list(tmp_path: Path, parts: tuple[Run
     assert run.header.platform == "import+local"
     places = {row[0]: row[1:] for row in run.vantage_points.select("vantage, latitude, longitude").fetchall()}
     assert places == {"atlas:9001": WARSAW, "atlas:9002": (None, None), "local:one": FRANKFURT}
-    assert "1 vantage points are not in the probe list: they have no place, so no distance" in done.warnings
+    assert "1 vantage point is not in the probe list: it has no place, so no distance" in done.warnings
     assert (run.path / "raw" / "2-1795000000000.ndjson.gz").read_bytes() == file.read_bytes()
     sites = dict(run.assignments.select("vantage, site").fetchall())
     assert sites == {"atlas:9001": "waw", "atlas:9002": "waw", "local:one": "fra"}
@@ -634,7 +633,7 @@ def test_without_a_probe_list_only_those_that_no_run_knows_are_without_a_place(
     file.write_text(json.dumps(dns_result(9001, "waw1.demo-dns.example", dst_addr=ADDRESS, timestamp=NOON)))
     _, done = merged(tmp_path, parts[1].path, file)
     assert [line for line in done.warnings if "place" in line] == [
-        "1 vantage points are not in the runs that are merged, and no --probes names them: they have no place, so no "
+        "1 vantage point is not in the runs that are merged, and no --probes names them: it has no place, so no "
         "distance"
     ]
     _, alone = merged(tmp_path, parts[1].path, name="alone")
@@ -670,7 +669,10 @@ def test_a_run_that_is_not_whole_is_not_merged(tmp_path: Path, parts: tuple[Run,
 
 
 def test_a_run_that_has_lost_results_is_not_merged(tmp_path: Path, parts: tuple[Run, Run, Run], whole: Run) -> None:
-    for name, run, complaint in (("measured", parts[1], "not all results are here"), ("merged", whole, "gone since")):
+    for name, run, complaint in (
+        ("measured", parts[1], "gone since it was m"),
+        ("merged", whole, "gone since it was i"),
+    ):
         copy = shutil.copytree(run.path, tmp_path / name)
         (copy / "raw" / "1795000000000.ndjson.gz").unlink()
         assert complaint in refused(tmp_path, copy, parts[2].path)

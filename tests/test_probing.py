@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -332,3 +334,133 @@ def test_the_results_name_their_vantage_point(tmp_path: Path, packets: Pretended
     found = [json.loads(line) for file in (path / "raw").iterdir() for line in file.read_text().splitlines()]
     assert {one["vantage"] for one in found} == {"local:desk"}
     assert FakeClock().time == NOON
+
+
+# --- What is gone, and who goes on
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("text", [CAMPAIGN, EVERY_MINUTE], ids=["once", "on a schedule"])
+@pytest.mark.parametrize("stage", [store.Stage.COLLECTED, store.Stage.NAMED])
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "not derived"])
+def test_what_is_gone_of_a_finished_run_is_told_and_never_measured_anew(
+    tmp_path: Path, packets: PretendedPackets, text: str, stage: store.Stage, is_whole: bool
+) -> None:
+    measured = run(tmp_path, text, packets)
+    path, accepted = measured.path, measured.accepted
+    assert accepted is not None
+    store.write_accepted(path, replace(accepted, stage=stage))
+    if not is_whole:
+        (path / "metrics.json").unlink()
+    file = min((path / "raw").iterdir())
+    file.unlink()
+    before, sent = contents(path), len(packets.sent)
+    for work in (
+        lambda: resumed(path, packets),
+        lambda: workflow.derive(path),
+        lambda: workflow.import_results([path], tmp_path / "results" / "all" / "one", root=tmp_path / "results"),
+    ):
+        with pytest.raises(InvalidRun) as raised:
+            work()
+        assert str(raised.value) == f"{file}: gone since it was measured: put it back, or measure anew"
+    assert (contents(path), len(packets.sent)) == (before, sent)
+
+
+def test_a_whole_run_that_lost_what_it_asked_is_not_measured_anew(tmp_path: Path, packets: PretendedPackets) -> None:
+    path = run(tmp_path, CAMPAIGN, packets).path
+    (path / "measurements.json").unlink()
+    before, sent = contents(path), len(packets.sent)
+    for work in (lambda: resumed(path, packets), lambda: workflow.derive(path)):
+        with pytest.raises(InvalidRun, match=r"measurements\.json: gone since it was measured: put it back, or measur"):
+            work()
+    assert (contents(path), len(packets.sent)) == (before, sent)
+
+
+def test_a_file_that_was_growing_anew_at_a_kill_is_not_gone(tmp_path: Path, packets: PretendedPackets) -> None:
+    measured = run(tmp_path, CAMPAIGN, packets)
+    file = min((measured.path / "raw").iterdir())
+    whole = file.read_bytes()
+    file.with_suffix("").write_bytes(gzip.decompress(whole))
+    file.unlink()
+    (measured.path / "metrics.json").unlink()
+    sent = len(packets.sent)
+    with pytest.raises(InvalidRun, match="not all results are here yet: `catchment resume"):
+        workflow.derive(measured.path)
+    assert rounds_of(resumed(measured.path, packets)) == {0: {"dns": 1, "ping": 1}}
+    assert (file.read_bytes(), len(packets.sent)) == (whole, sent)
+
+
+UNNAMED = EVERY_MINUTE.replace('name = "desk", ', "")
+
+
+def test_no_other_host_goes_on_with_a_run_as_the_first(
+    tmp_path: Path, packets: PretendedPackets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "vp4")
+    path = interrupted_at(tmp_path, UNNAMED, packets, NOON + 30)
+    packets.clock.time = NOON + 40
+    monkeypatch.setattr("socket.gethostname", lambda: "vp6")
+    sent = len(packets.sent)
+    with pytest.raises(InvalidRun, match=r"local:vp4 began it, and this host is local:vp6: resume it on vp4, or set l"):
+        resumed(path, packets)
+    assert len(packets.sent) == sent
+    monkeypatch.setattr("socket.gethostname", lambda: "vp4")
+    assert rounds_of(resumed(path, packets)) == {minute: {"dns": 1, "ping": 1} for minute in range(4)}
+
+
+def test_a_host_that_has_another_name_now_goes_on_when_it_is_told_the_old_one(
+    tmp_path: Path, packets: PretendedPackets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "vp4")
+    path = interrupted_at(tmp_path, UNNAMED, packets, NOON + 30)
+    packets.clock.time = NOON + 40
+    monkeypatch.setattr("socket.gethostname", lambda: "dhcp-17")
+    header = json.loads((path / "campaign.json").read_text())
+    header["plan"]["local"]["name"] = "vp4"
+    (path / "campaign.json").write_text(json.dumps(header))
+    measured = resumed(path, packets)
+    assert {vantage for (vantage,) in measured.observations.project("vantage").fetchall()} == {"local:vp4"}
+
+
+def test_any_host_may_finish_a_run_in_which_nothing_is_left_to_measure(
+    tmp_path: Path, packets: PretendedPackets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted_at(tmp_path, UNNAMED, packets, NOON + 30)
+    packets.clock.time = NOON + 86_400
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere.example")
+    assert rounds_of(resumed(path, packets)) == {0: {"dns": 1, "ping": 1}}
+
+
+@pytest.mark.parametrize(
+    ("later", "remarks"),
+    [
+        ("192.0.2.1", ()),
+        (
+            "192.0.2.9",
+            (
+                "local:desk measured from several addresses (192.0.2.1, 192.0.2.9), and is taken for one host: where "
+                "it is not, measure under a name of its own on each: local.name in a campaign",
+            ),
+        ),
+    ],
+)
+def test_a_run_that_went_on_from_another_address_says_so(
+    tmp_path: Path,
+    packets: PretendedPackets,
+    monkeypatch: pytest.MonkeyPatch,
+    later: str,
+    remarks: tuple[str, ...],
+) -> None:
+    address = "192.0.2.1"
+
+    def sent_from(*args: Any, **options: Any) -> Iterator[dict[str, Any]]:
+        for result in packets(*args, **options):
+            yield {**result, "src_addr": address}
+
+    monkeypatch.setattr(probing, "measure_round_here", sent_from)
+    path = interrupted_at(tmp_path, EVERY_MINUTE, packets, NOON + 30)
+    packets.clock.time, address = NOON + 40, later
+    assert remarks_of(resumed(path, packets)) == remarks

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from catchment import terminal, workflow
 from catchment.assign import RULES
+from catchment.cli.printing import show_progress
 from catchment.model import Grouping, Window
 from catchment.schemas import OBSERVATIONS
 from catchment.store import Run
 from catchment.terminal import vantage_points
+from catchment.terminal.columns import Beside
 from catchment.terminal.interception import tell_interception
 from tests.atlas_results import NOON, dns_result, place
 
@@ -392,3 +396,90 @@ def test_what_came_back_is_told_in_few_words() -> None:
         ({"kind": "traceroute", "hop": "192.0.2.1"}, "answered, behind 192.0.2.1"),
     ):
         assert f"  {words}  " in printed(terminal.show_vantage_point(observed(1, **values))), words
+
+
+def shown_lines(renderable: Any, width: int) -> list[str]:
+    return [line.rstrip() for line in printed(renderable, width).splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_no_time_address_or_name_of_a_run_is_broken(width: int) -> None:
+    run = {"from": "2026-11-22T14:02:34Z", "to": "2026-11-22T15:02:39Z", "vantage_points": 12_345, "assigned": 12_340}
+    run |= {"campaign": "fire-withdrawn", "run": "2026-11-22T140230Z", "targets": ["frankfurt-berlin 2001:db8:53::53"]}
+    words = printed(terminal.show_runs([run]), width).split()
+    for word in ("fire-withdrawn", "2026-11-22T140230Z", "2026-11-22", "14:02:34Z", "15:02:39Z", "12345", "12340"):
+        assert word in words
+    for word in ("frankfurt-berlin", "2001:db8:53::53", "Campaign", "Assigned", "Vantage", "points", "Targets"):
+        assert word in words
+
+
+def test_runs_have_their_targets_one_below_the_other() -> None:
+    run = {"from": "2026-11-22T14:02:34Z", "to": "2026-11-22T15:02:39Z", "vantage_points": 1, "assigned": 1}
+    run |= {"campaign": "c", "run": "r", "targets": ["k-root 192.0.2.1", "k-root 2001:db8::1"]}
+    wide = shown_lines(terminal.show_runs([run]), 200)
+    assert "2026-11-22 14:02:34Z  2026-11-22 15:02:39Z" in wide[1]
+    assert wide[1].endswith("k-root 192.0.2.1")
+    assert wide[2].split() == ["k-root", "2001:db8::1"]
+
+
+def test_what_has_no_room_beside_stands_below_with_the_names_in_each_table() -> None:
+    names = [("Run", ["one", "two"]), ("Of", ["a", "b"])]
+    shown = Beside(
+        [*names, ("First", ["1" * 12] * 2), ("Second", ["2" * 12] * 2)], [("Third", ["3" * 12, ""])], names=2
+    )
+    assert [line.split() for line in shown_lines(shown, 60)] == [
+        ["Run", "Of", "First", "Second", "Third"],
+        ["one", "a", "1" * 12, "2" * 12, "3" * 12],
+        ["two", "b", "1" * 12, "2" * 12],
+    ]
+    below = [["Run", "Of", "Third"], ["one", "a", "3" * 12]]
+    assert [line.split() for line in shown_lines(shown, 40)] == [
+        ["Run", "Of", "First", "Second"],
+        ["one", "a", "1" * 12, "2" * 12],
+        ["two", "b", "1" * 12, "2" * 12],
+        *below,
+    ]
+    assert [line.split() for line in shown_lines(shown, 25)] == [
+        ["Run", "Of", "First"],
+        ["one", "a", "1" * 12],
+        ["two", "b", "1" * 12],
+        ["Run", "Of", "Second"],
+        ["one", "a", "2" * 12],
+        ["two", "b", "2" * 12],
+        *below,
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_no_router_of_a_path_is_broken(sample: dict[str, Run], width: int) -> None:
+    was, now = (
+        ["lo0.fra1.as64501.example (Frankfurt, DE) 21.5 ms"],
+        ["lo0.sin1.as64504.example (Singapore, SG) 156.1 ms"],
+    )
+    one = {"vantage": "lab:3", "site": "fra", "rtt_ms_before": 21.6, "rtt_ms_after": 291.5, "before": was, "after": now}
+    paths = {"compared": 9, "changed": 1, "longer": 1, "countries_joined": {}, "countries_left": {}, "listed": [one]}
+    numbers = workflow.compare_runs((sample["before"], Window()), (sample["after"], Window()))
+    numbers["targets"] = [numbers["targets"][0] | {"paths": paths}]
+    words = printed(terminal.show_comparison(numbers), width).split()
+    for word in ("lo0.fra1.as64501.example", "(Frankfurt,", "lo0.sin1.as64504.example", "(Singapore,", "291.5"):
+        assert word in words
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_narrow_terminal_shows_the_whole_time_and_what_it_can_of_the_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    with show_progress() as update:
+        update("judging which site each vantage point reaches", 0.8)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    last = [line for line in re.split(r"[\r\n]+", plain) if "judging" in line][-1]
+    assert re.search(r" \d:\d\d:\d\d judging which site each [a-z ]*…$", last)
+    assert len(last) <= 60

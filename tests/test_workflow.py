@@ -133,6 +133,20 @@ def test_one_unusable_file_among_many_is_set_aside_and_kept(tmp_path: Path) -> N
     assert (tmp_path / "run" / "raw" / "b.json").exists()
 
 
+def test_a_file_without_a_single_usable_record_is_named_and_an_empty_array_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(lines(dns_result(1)))
+    (folder / "b.toml").write_bytes(b'name = "leak"\nplatform = "lab"\n')
+    (folder / "c.json").write_bytes(b"[]")
+    (folder / "d.json").write_bytes(lines(dns_result(2)) + b"<html>\n")
+    done = bring(folder, tmp_path / "run")
+    assert done.warnings[0] == "b.toml: not one record is usable, so nothing in it is a result"
+    assert done.warnings[1].startswith("3 of 5 records are unusable and counted apart, the first in b.toml record 1")
+    assert not any("c.json" in line or "d.json" in line for line in done.warnings)
+    assert (tmp_path / "run" / "raw" / "b.toml").exists()
+
+
 def test_a_result_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_bytes(lines(dns_result(1), dns_result(2)))
@@ -147,7 +161,7 @@ def test_a_probe_that_the_list_lacks_is_assigned_and_counted(tmp_path: Path) -> 
     (tmp_path / "probes.json").write_text(json.dumps([place(1)]))
     (tmp_path / "results.json").write_bytes(lines(dns_result(1), dns_result(2)))
     done = bring(tmp_path / "results.json", tmp_path / "run", probes=tmp_path / "probes.json")
-    assert done.warnings == ("1 vantage points are not in the probe list: they have no place, so no distance",)
+    assert done.warnings == ("1 vantage point is not in the probe list: it has no place, so no distance",)
     assert len(Run.open(tmp_path / "run").assignments.fetchall()) == 2
 
 

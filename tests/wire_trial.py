@@ -65,6 +65,6 @@ def numbers(namespaces: Namespaces, lab: RunningLab) -> list[int]:
 
 if __name__ == "__main__":
     hide_run()
-    running = RunningLab(two_ends(1.0))
+    running = RunningLab(two_ends(1.0), name="trial")
     found = Namespaces()
     sys.stdout.write(json.dumps({"bulk": bulk(found), "numbers": numbers(found, running)}))

@@ -118,7 +118,7 @@ def up(
 
 
 @app.command()
-def status(name: Name = None, *, as_json: Json = False) -> None:
+def status(lab: Name = None, *, name: NameOption = None, as_json: Json = False) -> None:
     """Show the sites of a lab, and where the packets of its vantage points go now, by BIRD's own routes.
 
     Without a name, and with several labs up: list them.
@@ -128,11 +128,19 @@ def status(name: Name = None, *, as_json: Json = False) -> None:
     """
     from catchment import workflow  # noqa: PLC0415
 
+    name = _name_of(lab, name)
     standing = workflow.list_labs()
     if name is None and len(standing["labs"]) > 1:
         print_numbers(standing, "show_labs", as_json=as_json)
         return
     print_numbers(workflow.look_at_lab(name), "show_lab", as_json=as_json)
+
+
+def _name_of(lab: str | None, name: str | None) -> str | None:
+    """Return the name of a lab that is given as an argument or by --name. Raises BadParameter where it is by both."""
+    if lab is not None and name is not None:
+        raise typer.BadParameter(f"'{lab}' and --name {name} both name a lab: leave one out")
+    return name if lab is None else lab
 
 
 @app.command()
@@ -255,7 +263,7 @@ def bird(
 
 
 @app.command()
-def down(name: Name = None, *, as_json: Json = False) -> None:
+def down(lab: Name = None, *, name: NameOption = None, as_json: Json = False) -> None:
     """End a lab. Nothing of it is left behind.
 
     catchment lab down
@@ -263,4 +271,4 @@ def down(name: Name = None, *, as_json: Json = False) -> None:
     """
     from catchment import workflow  # noqa: PLC0415
 
-    print_numbers(workflow.end_lab(name), "show_ended_lab", as_json=as_json)
+    print_numbers(workflow.end_lab(_name_of(lab, name)), "show_ended_lab", as_json=as_json)

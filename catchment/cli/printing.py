@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WIDE = 1000
 _LONGEST_MESSAGE = 1000
 _LONGEST_STEP = 120
+_BAR = 40
 
 
 def complain(problem: str) -> int:
@@ -93,12 +94,15 @@ def show_progress() -> Iterator[Callable[[str, float], None]]:
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
 
     from catchment.terminal import clip  # noqa: PLC0415
 
-    words = TextColumn("{task.description}", markup=False)
-    columns = SpinnerColumn(), BarColumn(), TimeElapsedColumn(), words
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    # The words have what the others leave, and the time is never cut.
+    words = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True))
+    columns = SpinnerColumn(), BarColumn(min(_BAR, console.width // 4)), TimeElapsedColumn(), words
+    with Progress(*columns, console=console, transient=True, expand=True) as bars:
         task = bars.add_task("starting", total=1)
 
         def update(text: str, done: float) -> None:

@@ -12,8 +12,8 @@ import duckdb
 from catchment.engine import quote
 from catchment.metrics.courses import Course, Fate, Said, Sent, Stretch, follow
 from catchment.metrics.rises import Timed, find_rise
+from catchment.metrics.summaries import summary
 from catchment.metrics.values import Numbers, iso_time, rounded
-from catchment.metrics.wording import many, seconds
 from catchment.model import Outcome, Target, Window
 
 # Every query of the target, with its time from the change on, and what its answer says. What asks for no identity is
@@ -63,13 +63,14 @@ _GAPS = f"""
         FROM queries WHERE sent_s >= 0)
     WHERE lost GROUP BY vantage, answered_s ORDER BY vantage, first_s"""
 
-# Those of one second, of several measurements, are one for the spacing.
+# Those of one second, of several measurements, are one for the spacing. What lies across the change is the time until
+# the first query after it, and no spacing of theirs.
 _SENT = f"""
     SELECT vantage, count(*) FILTER (WHERE sent_s < 0 AND NOT is_aside) AS telling_before,
         count(*) FILTER (WHERE sent_s >= 0 AND NOT is_aside) AS telling_after,
         count(*) FILTER (WHERE sent_s < 0 AND lost) AS lost_before, count(*) FILTER (WHERE sent_s >= 0) AS queries,
         min(sent_s) FILTER (WHERE sent_s >= 0 AND NOT is_aside) AS first_s,
-        coalesce(median(spacing_s) FILTER (WHERE sent_s >= 0 AND spacing_s > 0),
+        coalesce(median(spacing_s) FILTER (WHERE sent_s - spacing_s >= 0 AND spacing_s > 0),
             median(spacing_s) FILTER (WHERE spacing_s > 0)) AS resolution_s
     FROM (SELECT *, sent_s - lag(sent_s) OVER ({_IN_ORDER}) AS spacing_s FROM queries)
     GROUP BY vantage ORDER BY length(vantage), vantage"""
@@ -95,7 +96,8 @@ def convergence(
 
     Reads the view `judged` that assigning leaves, in the (bounded) window, of queries that were sent before `until`.
     Times are those of sending, in seconds from the change on; they are no more exact than `resolution_s`, the spacing
-    of a vantage point's queries. A loss window lasts from the first lost query to the next one that was answered; an
+    of a vantage point's queries, and nothing is known of the time before its first one (`asked_late` where that came
+    much later than the spacing). A loss window lasts from the first lost query to the next one that was answered; an
     open one to the last query sent, at least.
     """
     con.execute(
@@ -125,12 +127,18 @@ def convergence(
         is_settled = course.fate is not Fate.UNAFFECTED and course.settled_s is not None
         point["settled_at_once"] = is_settled and first_s is not None and course.settled_s <= first_s
         point |= {"queries": queries, "lost": sum(gap[3] for gap in lost), **_longest(lost)}
-        points.append(point | {"resolution_s": rounded(resolution_s)})
+        point |= {"resolution_s": rounded(resolution_s), "first_query_s": rounded(first_s)}
+        points.append(point | {"asked_late": _is_late(first_s, resolution_s)})
     found: Numbers = {"service": target.service, "target": target.address, "af": target.af, **_totals(points)}
     found["change_at"] = iso_time(change_at)
     found["summary"] = summary(found)
     found["vantage_points"] = points
     return found
+
+
+def _is_late(first_s: float | None, resolution_s: float | None) -> bool:
+    """Tell whether the first query after the change left open for much longer than the others do how it went."""
+    return first_s is not None and resolution_s is not None and first_s - resolution_s > resolution_s
 
 
 def _longest(gaps: Sequence[Gap]) -> Numbers:
@@ -181,6 +189,7 @@ def _totals(points: Sequence[Numbers]) -> Numbers:
     settled = [point for point in points if point["fate"] != Fate.UNAFFECTED and point["converged_after_s"] is not None]
     times = sorted(point["converged_after_s"] for point in settled)
     resolutions = sorted(point["resolution_s"] for point in points if point["resolution_s"] is not None)
+    late = sorted(point["first_query_s"] for point in points if point["asked_late"])
     worst = max(
         (point for point in points if point["loss_window_s"] is not None),
         key=lambda point: (point["loss_window_s"], point["loss_window_open"]),
@@ -203,6 +212,7 @@ def _totals(points: Sequence[Numbers]) -> Numbers:
         "loss_window": worst
         and {"vantage": worst["vantage"], "seconds": worst["loss_window_s"], "open": worst["loss_window_open"]},
         "resolution_s": _quantile(resolutions, 0.5),
+        "asked_late": {"vantage_points": len(late), "min": late[0] if late else None, "max": _quantile(late, 1.0)},
     }
 
 
@@ -226,59 +236,3 @@ def _label(said: Sequence[Numbers]) -> str:
 def _quantile(ordered: Sequence[float], share: float) -> Any:
     """Return the least value that this share of them does not exceed."""
     return ordered[max(0, -int(-len(ordered) * share // 1) - 1)] if ordered else None
-
-
-def summary(found: Numbers) -> str:
-    """Say in a few sentences how a target went through the change."""
-    totals, times = found["totals"], found["converged_after_s"]
-    asked = totals["vantage_points"] - totals["not_asked"]
-    if not asked:
-        return "No DNS query was sent after the change: nobody knows how it went."
-    told = [
-        f"{totals[key]} {words}"
-        for key, words in (
-            ("changed", "changed site"),
-            ("caught", "ended with somebody else"),
-            ("found", "found a site at last"),
-            ("returned", "left and came back"),
-            ("never_settled", "never settled"),
-            ("silent", "got no answer any more"),
-            ("never_answered", "never got an answer"),
-            ("unaffected", "stayed where they were"),
-            ("too_few", "had too few queries to tell"),
-        )
-        if totals[key]
-    ]
-    said = f"Of {many(asked, 'vantage point')} {', '.join(told)}."
-    if times["vantage_points"]:
-        said += f" {_settled(times, found['resolution_s'])}"
-    if found["rerouted"]["vantage_points"]:
-        said += f" {_other_ways(found['rerouted'])}"
-    if not found["lost"]:
-        return f"{said} None of {many(found['queries'], 'query', 'queries')} was lost."
-    share = 100 * found["lost"] / found["queries"]
-    worst = found["loss_window"]
-    lasted = f"{seconds(worst['seconds'])} s at {worst['vantage']}"
-    until = f"at least {lasted}, and no answer came any more" if worst["open"] else lasted
-    return (
-        f"{said} {found['lost']:,} of {many(found['queries'], 'query was', 'queries were')} lost ({share:.1f} %), "
-        f"the longest gap {until}."
-    )
-
-
-def _settled(times: Numbers, resolution_s: float | None) -> str:
-    """Say within what time those settled who had to; the first query after the change tells no more than its time."""
-    every = f"a query every {seconds(resolution_s)} s" if resolution_s else "a single query"
-    if times["at_once"] == times["vantage_points"]:
-        return f"Who settled had done so by the first query after the change ({every})."
-    half, whole = seconds(times["p50"]), seconds(times["max"])
-    return f"Who settled had done so within {whole} s of the change (half within {half} s, with {every})."
-
-
-def _other_ways(rerouted: Numbers) -> str:
-    """Say who stayed at its site and is answered in another time."""
-    count, before, after = (rerouted[key] for key in ("vantage_points", "rtt_ms_before", "rtt_ms_after"))
-    return (
-        f"Of those that stayed {count:,} {'takes' if count == 1 else 'take'} another way: the median RTT went from "
-        f"{before:.1f} to {after:.1f} ms within {seconds(rerouted['max'])} s of the change."
-    )

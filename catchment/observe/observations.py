@@ -94,6 +94,8 @@ class Reading:
     observations: dict[str, int]
     off_target: int
     named: tuple[Rejected, ...] = field(default=())
+    without_results: tuple[str, ...] = field(default=())
+    """Files of which no record is usable."""
 
 
 def observe(
@@ -112,6 +114,7 @@ def observe(
     vantage, time and place in the raw files, so the same files give the same bytes.
     """
     records, rejected, other_types, own_names = 0, 0, Counter[str](), dict[int, str]()
+    without_results: list[str] = []
     tables: dict[Form, list[Path]] = {}
     with ThreadPoolExecutor(max_workers=1) as beside:  # naming bad records reads the file again, while DuckDB goes on
         naming: list[Future[list[Rejected]]] = []
@@ -120,6 +123,8 @@ def observe(
             naming.append(beside.submit(name_rejected, file, staged.rejected[: max(0, _NAMED_REJECTED - rejected)]))
             records += staged.records
             rejected += len(staged.rejected)
+            if 0 < len(staged.rejected) == staged.records:
+                without_results.append(file.name)
             other_types.update(staged.other_types)
             own_names.update(staged.own_names)
             for form, table in staged.tables.items():
@@ -143,6 +148,7 @@ def observe(
         observations={kind: count for kind, count, _ in counted},
         off_target=sum(off for _, _, off in counted),
         named=tuple(named),
+        without_results=tuple(without_results),
     )
 
 

@@ -20,7 +20,7 @@ place from the start.
 
 from catchment.store.headers import AND, HEADER, Header, read_header, sync, write_header
 from catchment.store.hop_names import HopNames, load_hop_names, read_hop_names, unite_hop_names, write_hop_names
-from catchment.store.measurements import Accepted, Measurement, Stage, read_accepted, write_accepted
+from catchment.store.measurements import Accepted, Measurement, Stage, read_accepted, result_files, write_accepted
 from catchment.store.names import (
     find_begun,
     find_folder,
@@ -44,6 +44,7 @@ from catchment.store.runs import (
     Run,
     begin_run,
     check_collected,
+    check_kept,
     discard_run,
     is_collected,
     is_complete,
@@ -55,7 +56,6 @@ from catchment.store.runs import (
     new_tiers,
     part_of,
     raw_folder,
-    result_files,
     topology_file,
     truth_file,
     ways_on,
@@ -79,6 +79,7 @@ __all__ = [
     "Stage",
     "begin_run",
     "check_collected",
+    "check_kept",
     "discard_run",
     "find_begun",
     "find_folder",

@@ -14,7 +14,6 @@ from catchment.errors import InvalidFile, InvalidRun
 from catchment.model import AddressFamily, Kind, Window
 from catchment.store.headers import FORMAT, write_json
 
-_FILE = "measurements.json"
 _ONE_OFF_S = 60
 _DONE = "Stopped"
 
@@ -120,9 +119,23 @@ class Accepted:
         return Window(start=float(min(starts)), end=float(max(stops)))
 
 
+def result_files(accepted: Accepted) -> list[str]:
+    """Return the names of the files that the measurements of a run have in tier 0, once all are collected."""
+    return [
+        name
+        for measurement in accepted.measurements
+        for name in ((f"{measurement.id}.ndjson.gz",) if measurement.files is None else measurement.files)
+    ]
+
+
+def measurements_file(run: Path) -> Path:
+    """Return the file that says what was asked for and accepted for a run."""
+    return run / "measurements.json"
+
+
 def read_accepted(run: Path) -> Accepted | None:
     """Read what a platform accepted for a run; None for a run that was not measured here. Raises InvalidRun."""
-    file = run / _FILE
+    file = measurements_file(run)
     if not file.is_file():
         return None
     try:
@@ -141,7 +154,7 @@ def read_accepted(run: Path) -> Accepted | None:
 def write_accepted(run: Path, accepted: Accepted) -> None:
     """Write what a platform accepted for a run; it is on the disk when this returns."""
     table = {"format": FORMAT, **_plain(accepted), "measurements": [_plain(one) for one in accepted.measurements]}
-    write_json(run / _FILE, table, durable=True, indent=None)
+    write_json(measurements_file(run), table, durable=True, indent=None)
 
 
 def _plain(value: Accepted | Measurement) -> dict[str, Any]:

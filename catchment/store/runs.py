@@ -17,16 +17,19 @@ from typing import Any
 
 import duckdb
 
+from catchment.campaign import PlatformName
 from catchment.engine import parts
 from catchment.errors import InvalidRun
 from catchment.store.headers import HEADER, Header, read_header, sync, write_header, write_json
-from catchment.store.measurements import Accepted, Stage, read_accepted
+from catchment.store.measurements import Accepted, Stage, measurements_file, read_accepted, result_files
 
 VANTAGE_POINTS, OBSERVATIONS, ASSIGNMENTS, EVIDENCE = "vantage_points", "observations", "assignments", "evidence"
 _DERIVED = (OBSERVATIONS, ASSIGNMENTS, EVIDENCE)
 METRICS = "metrics.json"
 _REJECTED = "rejected.ndjson"
 _PART = "part-0.parquet"
+_OWN = frozenset({PlatformName.LOCAL, PlatformName.LAB})  # nobody else has what these brought
+_DONE = frozenset({Stage.COLLECTED, Stage.NAMED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,20 +88,25 @@ class Run:
         return self.connection.sql(f"SELECT * FROM {parts(self.path / name)}")
 
 
-def result_files(accepted: Accepted) -> list[str]:
-    """Return the names of the files that the measurements of a run have in tier 0, once all are collected."""
-    return [
-        name
-        for measurement in accepted.measurements
-        for name in ((f"{measurement.id}.ndjson.gz",) if measurement.files is None else measurement.files)
-    ]
-
-
 def is_collected(path: Path, accepted: Accepted | None) -> bool:
     """Tell whether all results of a measured run are there."""
-    if accepted is None or accepted.stage not in {Stage.COLLECTED, Stage.NAMED}:
-        return False
-    return all((raw_folder(path) / name).is_file() for name in result_files(accepted))
+    return accepted is not None and accepted.stage in _DONE and not _lacking(path, accepted)
+
+
+def check_kept(path: Path, header: Header, accepted: Accepted | None) -> None:
+    """Raise InvalidRun where what was measured is gone for good: only a platform's server could give it again."""
+    gone: list[Path] = []
+    if accepted is None and header.plan is not None and is_complete(path):
+        gone = [measurements_file(path)]
+    elif accepted is not None and accepted.stage in _DONE and header.plan is not None and header.plan.platform in _OWN:
+        grows = header.plan.platform is PlatformName.LOCAL  # anew, where a look asks once more
+        gone = [file for file in _lacking(path, accepted) if not (grows and file.with_suffix("").is_file())]
+    if gone:
+        raise InvalidRun(f"{gone[0]}: gone since it was measured: put it back, or measure anew")
+
+
+def _lacking(path: Path, accepted: Accepted) -> list[Path]:
+    return [file for name in result_files(accepted) if not (file := raw_folder(path) / name).is_file()]
 
 
 def check_collected(path: Path) -> None:
@@ -117,6 +125,7 @@ def check_collected(path: Path) -> None:
         return
     if header.plan is None:
         raise InvalidRun(f"{path}: some of its results are gone from {raw_folder(path)}: merge the runs anew")
+    check_kept(path, header, accepted)
     raise InvalidRun(f"{path}: not all results are here yet: {ways_on(path, accepted)}")
 
 

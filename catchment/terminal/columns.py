@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -35,20 +35,39 @@ def width_of(shown: Rows, console: Console, options: ConsoleOptions) -> Measurem
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Columns beside others: where words would break for them, they are a table below, of the rows that have any."""
+    """Columns beside others: where words would break for them, they are a table below, of the rows that have any.
+
+    Of what has no room in one table even so, the last columns are in one more. All have the first columns, so many as
+    are the `names` of a row.
+    """
 
     columns: Sequence[Column]
     others: Sequence[Column]
     whole: str = ""
+    names: int = 1
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Yield one table, or two with the first column in both."""
-        shown = table_of([*self.columns, *self.others], self.whole)
-        if width_of(shown, console, options).minimum <= options.max_width:
-            yield shown
+        """Yield one table, or several with the names in each."""
+
+        def has_room(columns: Sequence[Column]) -> bool:
+            return width_of(table_of(columns, self.whole), console, options).minimum <= options.max_width
+
+        if has_room([*self.columns, *self.others]):
+            yield table_of([*self.columns, *self.others], self.whole)
             return
-        yield table_of(self.columns, self.whole)
+        yield from self._tables(self.columns, has_room)
         kept = [at for at in range(len(self.columns[0][1])) if any(str(cells[at]) for _, cells in self.others)]
         if kept:
-            names = (self.columns[0], *self.others)
-            yield table_of([(heading, [cells[at] for at in kept]) for heading, cells in names])
+            below = (*self.columns[: self.names], *self.others)
+            yield from self._tables([(heading, [cells[at] for at in kept]) for heading, cells in below], has_room)
+
+    def _tables(self, columns: Sequence[Column], has_room: Callable[[Sequence[Column]], bool]) -> Iterator[Rows]:
+        """Yield the columns in as few tables as there is room for."""
+        names = list(columns[: self.names])
+        held = list(names)
+        for column in columns[self.names :]:
+            if len(held) > len(names) and not has_room([*held, column]):
+                yield table_of(held, self.whole)
+                held = list(names)
+            held.append(column)
+        yield table_of(held, self.whole)

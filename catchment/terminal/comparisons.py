@@ -11,6 +11,7 @@ from rich.text import Text
 from catchment.metrics import Numbers
 from catchment.metrics.wording import many
 from catchment.terminal.cells import add_row, clip, harmless, ms, percent, table, target_title
+from catchment.terminal.columns import Beside
 
 _LONGEST = 1000  # of a summary, in which sites may have names of any length
 _QUOTED = 60
@@ -100,12 +101,17 @@ def _paths(paths: Numbers) -> Iterator[RenderableType]:
     )
     if not paths["listed"]:
         return
-    rows = table("Vantage point", "Site", ">RTT before", ">after ms", "Path was", "is now")
-    for one in paths["listed"][:_MOST_PATHS]:
-        was, now = _parting(one["before"], one["after"])
-        rtts = ms(one["rtt_ms_before"]), ms(one["rtt_ms_after"])
-        add_row(rows, clip(one["vantage"], _QUOTED), clip(one["site"], _QUOTED), *rtts, _way(was), _way(now))
-    yield rows
+    listed = paths["listed"][:_MOST_PATHS]
+    ways = [_parting(one["before"], one["after"]) for one in listed]
+    yield Beside(
+        [
+            ("Vantage point", [clip(one["vantage"], _QUOTED) for one in listed]),
+            ("Site", [clip(one["site"], _QUOTED) for one in listed]),
+            (">RTT before", [ms(one["rtt_ms_before"]) for one in listed]),
+            (">after ms", [ms(one["rtt_ms_after"]) for one in listed]),
+        ],
+        [("Path was", [_way(was) for was, _ in ways]), ("is now", [_way(now) for _, now in ways])],
+    )
 
 
 def _parting(before: list[str], after: list[str]) -> tuple[list[str], list[str]]:

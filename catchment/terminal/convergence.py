@@ -35,14 +35,17 @@ def show_convergence(numbers: Numbers) -> RenderableType:
         if len(touched) > _MOST_LISTED:
             parts.append(Text(f"… {len(touched) - _MOST_LISTED:,} more: --json lists them all", style="dim"))
         if touched and target["resolution_s"]:
-            parts.append(
-                Text(
-                    "Seconds from the change to when the query was sent (gap: without an answer); no more exact than "
-                    f"the spacing of the queries, {seconds(target['resolution_s'])} s.",
-                    style="dim",
-                )
-            )
+            parts.append(Text(_foot(touched, target["resolution_s"]), style="dim"))
     return Group(*parts)
+
+
+def _foot(touched: Sequence[Numbers], resolution_s: float) -> str:
+    is_blind = any(settled(one).startswith("≤") for one in touched[:_MOST_LISTED])
+    unasked = "; ≤: by the first query, and nothing was asked before" if is_blind else ""
+    return (
+        "Seconds from the change to when the query was sent (gap: without an answer); no more exact than the spacing "
+        f"of the queries, {seconds(resolution_s)} s{unasked}."
+    )
 
 
 def _is_touched(one: Numbers) -> bool:

@@ -27,7 +27,8 @@ def few(texts: Sequence[str], most: int) -> str:
 def settled(course: Numbers) -> str:
     """Say how many seconds after the first change answers were as they are at last; nothing of who did not notice.
 
-    Of who stayed, and is answered in another time since, it is how long that took.
+    Of who stayed, and is answered in another time since, it is how long that took. Who was not asked before may have
+    settled long before.
     """
     if course["fate"] in _NEVER:
         return "never"
@@ -35,6 +36,8 @@ def settled(course: Numbers) -> str:
     after_s = course["rtt_changed_after_s" if is_unaffected else "converged_after_s"]
     if after_s is None:
         return ""
+    if course.get("asked_late") and after_s <= course["first_query_s"]:
+        return f"≤ {seconds(after_s)}"
     return "first query" if course["settled_at_once"] else seconds(after_s)
 
 

@@ -12,6 +12,7 @@ from catchment.metrics import Numbers
 from catchment.metrics.wording import many
 from catchment.terminal.as_paths import as_path, as_paths, named
 from catchment.terminal.cells import add_row, clip, harmless, ms, table
+from catchment.terminal.columns import table_of
 from catchment.terminal.convergence import show_convergence
 
 _LONGEST = 2000
@@ -43,7 +44,7 @@ def show_labs(numbers: Numbers) -> RenderableType:
 
 def show_lab(numbers: Numbers) -> RenderableType:
     """Lay out what there is in a lab, and where packets go."""
-    head = f"{harmless(numbers['lab'])}: up for {numbers['up_s']:,.0f} s; {_size(numbers)}. {_end(numbers)}"
+    head = f"{harmless(numbers['lab'])}: up for {numbers['up_s']:,.0f} s; {_size(numbers)}.{_end(numbers)}"
     parts: list[RenderableType] = [Text(head, style="bold")]
     parts += [Text(f"changed: {harmless(change)}") for change in numbers["changes"]]
     if numbers["unfinished"] is not None:
@@ -52,6 +53,8 @@ def show_lab(numbers: Numbers) -> RenderableType:
         died = harmless(", ".join(numbers["died"]))
         mend = f"`catchment lab change reset{_option(numbers)}`"
         parts.append(Text(f"ended by itself: {died}: {mend} starts it anew, as any other change does", "bold red"))
+    if numbers["restarted"]:
+        parts.append(Text(f"ended by itself, runs again: {harmless(', '.join(numbers['restarted']))}"))
     sites = table("Service", "Site", "Place", ">Servers", "Route", "Servers are")
     for service in numbers["services"]:
         for site in service["sites"]:
@@ -91,7 +94,7 @@ def _end(numbers: Numbers) -> str:
     """Say when a lab ends, as far as that is known."""
     ends = [] if numbers["left_s"] is None else [f"in {numbers['left_s']:,.0f} s"]
     ends += [f"when nobody has used it for {numbers['idle_s']:,.0f} s"] if numbers.get("idle_s") else []
-    return f"It ends {', or '.join(ends)}." if ends else ""
+    return f" It ends {', or '.join(ends)}." if ends else ""
 
 
 def _unfinished(numbers: Numbers) -> str:
@@ -156,24 +159,30 @@ def show_lab_change(numbers: Numbers) -> RenderableType:
             Text(f"Had ended by itself, and was started anew first: {harmless(', '.join(numbers['mended']))}.")
         )
     parts.append(Text(f"{told[:1].upper()}{told[1:]}", style="bold"))
-    shown = table("Point", "Address", "Before", ">ms", "After", ">ms", "AS path")
     changed = [row for row in rows if row["before"] != row["after"]]
-    for row in changed:
-        before, after = row["before"], row["after"]
-        add_row(
-            shown,
-            row["vantage"],
-            row["address"],
-            _led(before),
-            ms(before["rtt_ms"]),
-            _led(after),
-            ms(after["rtt_ms"]),
-            as_paths(before, after),
-        )
-    parts += [shown, Text(named(changed, numbers["networks"]), style="dim")] if changed else []
+    if changed:
+        parts.append(_changes_table(changed))
+    networks = named(changed, numbers["networks"])
+    if networks:
+        parts.append(Text(networks, style="dim"))
     if numbers["convergence"] is not None:
         parts += ["", show_convergence(numbers["convergence"])]
     return Group(*parts)
+
+
+def _changes_table(changed: Sequence[Numbers]) -> Table:
+    """Lay out ways before and after a change; where no AS path changed there is no column for it."""
+    return table_of(
+        [
+            ("Point", [row["vantage"] for row in changed]),
+            ("Address", [row["address"] for row in changed]),
+            ("Before", [_led(row["before"]) for row in changed]),
+            (">ms", [ms(row["before"]["rtt_ms"]) for row in changed]),
+            ("After", [_led(row["after"]) for row in changed]),
+            (">ms", [ms(row["after"]["rtt_ms"]) for row in changed]),
+            ("AS path", [as_paths(row["before"], row["after"]) for row in changed]),
+        ]
+    )
 
 
 def _fates(numbers: Numbers) -> str:

@@ -14,6 +14,7 @@ from catchment.metrics import Numbers
 from catchment.metrics.wording import many
 from catchment.model import ASSIGNED, Confidence, Grouping, SiteSet, Verdict
 from catchment.terminal.cells import Bar, Name, add_row, clip, harmless, ms, percent, table, target_title, with_counts
+from catchment.terminal.columns import Beside
 from catchment.terminal.interception import tell_interception
 from catchment.terminal.measurements import tell_measurements
 from catchment.terminal.vantage_points import list_vantage_points
@@ -22,6 +23,7 @@ _MOST_IDENTITIES = 10
 _MOST_CASES = 3
 _MOST_CHANGES = 5
 _QUOTED = 60
+_MOST_TARGETS = 30
 _MOST_SITES = 40  # a screen; `--json` and `--by site` have them all
 
 
@@ -50,14 +52,27 @@ def show_run(numbers: Numbers) -> RenderableType:
 
 def show_runs(runs: Sequence[dict[str, Any]]) -> RenderableType:
     """Lay out the stored runs."""
-    rows = table("Campaign", "Run", "From", "To", ">Vantage points", ">Assigned", "Targets")
-    for run in runs:
-        add_row(
-            rows,
-            *(run[key] for key in ("campaign", "run", "from", "to", "vantage_points", "assigned")),
-            ", ".join(run["targets"]),
-        )
-    return rows
+    return Beside(
+        [
+            ("Campaign", [clip(run["campaign"], _QUOTED) for run in runs]),
+            ("Run", [clip(run["run"], _QUOTED) for run in runs]),
+            *((heading, [_time(run[heading.lower()]) for run in runs]) for heading in ("From", "To")),
+            (">Vantage points", [str(run["vantage_points"]) for run in runs]),
+            (">Assigned", [str(run["assigned"]) for run in runs]),
+        ],
+        [("Targets", [_listed(run["targets"]) for run in runs])],
+        names=2,
+    )
+
+
+def _time(text: str) -> str:
+    """Return a time of ISO 8601 so that it can break between its day and its hour."""
+    return harmless(text).replace("T", " ", 1)
+
+
+def _listed(targets: Sequence[str]) -> Text:
+    more = [f"… {len(targets) - _MOST_TARGETS:,} more"] if len(targets) > _MOST_TARGETS else []
+    return Text("\n".join([*(clip(target, _QUOTED) for target in targets[:_MOST_TARGETS]), *more]))
 
 
 def show_files(found: Numbers) -> RenderableType:

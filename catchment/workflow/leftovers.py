@@ -31,6 +31,11 @@ def say_left_out(reading: Reading, unusable: Sequence[Rejected], header: store.H
     """Say what was left out, and where to look."""
     for entry in unusable[:_MENTIONED]:
         yield f"{entry.file}: set aside: {entry.reason}"
+    void = reading.without_results
+    if void:
+        others = f" and {len(void) - _MENTIONED} more" if len(void) > _MENTIONED else ""
+        them = "it" if len(void) == 1 else "them"
+        yield f"{', '.join(void[:_MENTIONED])}{others}: not one record is usable, so nothing in {them} is a result"
     if reading.rejected:
         first = reading.named[0]
         yield (
@@ -57,6 +62,8 @@ def say_placeless(listed: Probes, lacking: int, *, is_merged: bool) -> Iterator[
         yield "without --probes the vantage points have no place: no distances, no map"
     elif lacking:
         where = "the probe list" if listed.rows else "the runs that are merged, and no --probes names them"
-        yield f"{lacking} vantage points are not in {where}: they have no place, so no distance"
+        who = "vantage point is" if lacking == 1 else "vantage points are"
+        it_has = "it has" if lacking == 1 else "they have"
+        yield f"{lacking} {who} not in {where}: {it_has} no place, so no distance"
     if listed.unusable:
         yield f"{listed.unusable} entries of the probe list have no id"

@@ -103,6 +103,7 @@ def _go_on(path: Path, header: Header, means: Means) -> Imported:
     assert header.plan is not None  # noqa: S101  (only runs with a plan are measured)
     accepted = store.read_accepted(path)
     if not store.is_collected(path, accepted):
+        store.check_kept(path, header, accepted)
         accepted = _MEASURE.get(header.plan.platform, _measure_at_atlas)(path, header, means)
         header = store.read_header(path)  # a lab's says when its routes changed
     if not is_naming_due(header, accepted):

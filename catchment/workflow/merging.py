@@ -120,7 +120,8 @@ def say_moved(con: duckdb.DuckDBPyConnection, merged: Merged) -> list[str]:
     if not found:
         return []
     some = ", ".join(vantage for (vantage,) in found[:_MENTIONED]) + (", …" if len(found) > _MENTIONED else "")
-    return [f"{len(found)} vantage points are at different places in the runs ({some}); those of the later run count"]
+    what = "vantage point is" if len(found) == 1 else "vantage points are"
+    return [f"{len(found)} {what} at different places in the runs ({some}); those of the later run count"]
 
 
 def _services(runs: Sequence[Run], out: Path, other: Service | None) -> tuple[tuple[Service, ...], list[str]]:

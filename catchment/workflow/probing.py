@@ -34,6 +34,7 @@ _NAP_S = 1.0  # so often is it told how far a long wait is
 _LONGEST_NAME = 63
 _LATE_S = 1.0  # a round that begins so much later than it should is told
 _ROUND = "round"  # in a result: in which round it was asked, however long that took
+_MENTIONED = 3
 
 Seen = defaultdict[int, dict[int, float]]
 """Of each round when each of its measurements was first made, in seconds since 1970 UTC, by the measurement's id."""
@@ -99,14 +100,17 @@ def measure_here(path: Path, header: Header, means: Means, *, measure: Measure |
     assert plan is not None  # noqa: S101  (only runs with a plan are measured)
     from catchment.platforms.local.privileges import missing_privileges  # noqa: PLC0415  (sockets are for who sends)
 
-    accepted = store.read_accepted(path) or begin(path, header, plan, means.clock())
+    held = store.read_accepted(path)
+    accepted = held or begin(path, header, plan, means.clock())
     missing = missing_privileges(plan.queries)
     if missing is not None:
         means.say(missing)
     vantage = Vantage(name=(accepted.measurements[0].vantage_points or ("",))[0])
     seen = _measure_rounds(path, header, plan, accepted, vantage, means, measure or measure_round_here)
     rounds = _Rounds.of(accepted.measurements[0])
-    told = _remarks(rounds, seen, len(accepted.measurements))
+    told = [*_remarks(rounds, seen, len(accepted.measurements))]
+    if held is not None:
+        told += _twins(path, accepted, vantage)
     return settle(path, replace(accepted, remarks=(*accepted.remarks, *told)))
 
 
@@ -177,6 +181,16 @@ def vantage_name(given: str | None) -> str:
     return f"local:{name[:_LONGEST_NAME] or 'host'}"
 
 
+def _check_host(path: Path, plan: Campaign, vantage: Vantage) -> None:
+    """Raise InvalidRun where another host began a run, by its own name: results of two would go by that."""
+    own, host = vantage_name(None), vantage.name.partition(":")[2]
+    if plan.local.name is None and vantage.name != own:
+        raise InvalidRun(
+            f"{path}: {vantage.name} began it, and this host is {own}: resume it on {host}, or set local.name to "
+            f'"{host}" in its {store.HEADER} where only the name of the host has changed'
+        )
+
+
 def _measure_rounds(
     path: Path, header: Header, plan: Campaign, accepted: Accepted, vantage: Vantage, means: Means, measure: Measure
 ) -> Seen:
@@ -193,6 +207,9 @@ def _measure_rounds(
     timeout_s = min(TIMEOUT_S, (first.interval_s or TIMEOUT_S) * _PATIENCE)
     with store.ResultWriter(path) as writer:
         seen = _seen(path, accepted.measurements, rounds)
+        whole, now = len(accepted.measurements), means.clock()
+        if any(len(seen[number]) < whole and not rounds.is_over(number, now) for number in range(rounds.count)):
+            _check_host(path, plan, vantage)
         for number in range(rounds.count):
             left = [one for one in accepted.measurements if one.id not in seen[number]]
             if not left or rounds.is_over(number, means.clock()):
@@ -228,6 +245,20 @@ def _remarks(rounds: _Rounds, seen: Seen, whole: int) -> Iterator[str]:
         yield f"{broken} of {rounds.count} rounds are incomplete: they were broken off, and their time passed"
     if late_s:
         yield f"{len(late_s)} of {rounds.count} rounds began late, by up to {max(late_s):.0f} s"
+
+
+def _twins(path: Path, accepted: Accepted, vantage: Vantage) -> Iterator[str]:
+    """Say if a run that was gone on with may be of several hosts: packets to one target left from several addresses."""
+    sources: dict[str, set[Any]] = defaultdict(set)
+    for one in accepted.measurements:
+        sources[one.target] |= {result.get("src_addr") for result in store.read_results(path, one.id)} - {None}
+    several = sorted({str(source) for found in sources.values() if len(found) > 1 for source in found})
+    if several:
+        some = ", ".join(several[:_MENTIONED]) + (", …" if len(several) > _MENTIONED else "")
+        yield (
+            f"{vantage.name} measured from several addresses ({some}), and is taken for one host: where it is not, "
+            "measure under a name of its own on each: local.name in a campaign"
+        )
 
 
 def _wait(rounds: _Rounds, number: int, means: Means) -> None:

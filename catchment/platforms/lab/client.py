@@ -147,13 +147,16 @@ class Lab:
         return list(dict.fromkeys(found))
 
     def status(self) -> dict[str, Any]:
-        """Return how it is: up_s, left_s (None: no end is set), nodes, wires, and the programs that `died`."""
+        """Return how it is: up_s, left_s (None: no end is set), nodes, wires, the programs that `died`.
+
+        `restarted` are those that had died and run again, until `died` has told of them.
+        """
         return dict(self._contact.ask(do="status"))
 
     def died(self) -> list[str]:
         """Return the programs that ended by themselves: the dead, and those that `apply` started anew.
 
-        The latter are named until they have been told once, by this or by `status`.
+        The latter are named until they have been told once, by this.
         """
         return list(self._contact.ask(do="died"))
 

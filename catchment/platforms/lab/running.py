@@ -45,20 +45,21 @@ class Condition:
 class RunningLab:
     """The namespaces, the forwarder and the programs of a lab."""
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        """Build it. Raises PlatformFailed."""
+    def __init__(self, blueprint: Blueprint, *, name: str) -> None:
+        """Build it; the name is for commands that complaints advise. Raises PlatformFailed."""
         self.blueprint = blueprint
+        self._name = name
         self._namespaces = namespaces.Namespaces()
         self._wire_numbers = {wire.name: at for at, wire in enumerate(blueprint.wires)}
         self._conditions = {wire.name: Condition(delay_ms=wire.delay_ms) for wire in blueprint.wires}
         self._daemons: dict[tuple[str, Program], Daemon] = {}
-        self._told: set[str] = set()  # the dead whose death somebody was told
-        self._untold: set[str] = set()  # those that died, and were let go of before anybody was told
+        self._told: set[str] = set()  # the dead whose death `died` told
+        self._untold: set[str] = set()  # those that died, and were let go of before `died` told it
         self._tried: list[Blueprint] = []  # begun since `blueprint`, and not completed
         self._forwarder, self._cables = _start_forwarder()
         self._namespaces.build(blueprint)
-        for name in self._conditions:
-            self._tell(name)
+        for wire in blueprint.wires:
+            self._tell(wire.name)
         for node in blueprint.nodes.values():
             if node.bird is not None:
                 self._run(start_bird(self._namespaces, node.name, node.bird))
@@ -81,9 +82,18 @@ class RunningLab:
             raise PlatformFailed(f"the lab has no node '{node}': name one of {_some(self.blueprint.nodes)}")
 
     def status(self) -> dict[str, Any]:
-        """Return what is there: the nodes and their roles, the wires as they are, and the programs that `died`."""
+        """Return what is there: nodes and their roles, wires, the programs that `died`, those `restarted` since.
+
+        To look changes nothing: what is told here is still news to `died`.
+        """
         nodes = {name: node.role.value for name, node in self.blueprint.nodes.items()}
-        return {"nodes": nodes, "wires": self.wires(), "died": self.died()}
+        dead = self._dead()
+        return {
+            "nodes": nodes,
+            "wires": self.wires(),
+            "died": sorted(dead),
+            "restarted": sorted(self._untold - dead),
+        }
 
     def wires(self) -> dict[str, dict[str, Any]]:
         """Return the wires: the nodes at their ends, and what they are like."""
@@ -94,10 +104,13 @@ class RunningLab:
 
     def died(self) -> list[str]:
         """Return the programs that ended by themselves: the dead, and, once, those that were started anew since."""
-        dead = {daemon.name for daemon in self._daemons.values() if daemon.process.poll() is not None}
+        dead = self._dead()
         found = dead | self._untold
         self._told, self._untold = dead, set()
         return sorted(found)
+
+    def _dead(self) -> set[str]:
+        return {daemon.name for daemon in self._daemons.values() if daemon.process.poll() is not None}
 
     def bird(self, node: str, command: str) -> str:
         """Return what a node's BIRD says to a command. Raises PlatformFailed."""
@@ -106,13 +119,13 @@ class RunningLab:
             raise PlatformFailed(f"no BIRD runs at '{node}': name one of {_some(self._with_bird())}")
         if "\n" in command:
             raise PlatformFailed("a command of BIRD is one line: give them one by one")
-        return _asked(daemon, command)
+        return self._asked(daemon, command)
 
     def sessions(self) -> dict[str, Any]:
         """Return how BGP stands in all of the lab: sessions established, those that are not, changes of routes."""
         established, pending, changes = 0, [], 0
         for node in self._with_bird():
-            found = bird_control.sessions(_asked(self._daemons[node, Program.BIRD], "show protocols all"))
+            found = bird_control.sessions(self._asked(self._daemons[node, Program.BIRD], "show protocols all"))
             established += found.established
             pending += [f"{node}: {each}" for each in found.pending]
             changes += found.changes
@@ -160,7 +173,7 @@ class RunningLab:
         """Have every new configuration looked through: by the BIRD that is to have it, or before a program starts."""
         for daemon, config in self._to_configure(nodes):
             daemon.new_config.write_text(config, encoding="utf-8")
-            with _named(daemon):
+            with self._named(daemon):
                 bird_control.check(daemon.control, daemon.new_config)
         check_birds(dict(self._to_start(nodes)))
         check_servers({node.name: node.nsd for node in self._to_serve(nodes.values()) if node.nsd is not None})
@@ -170,7 +183,7 @@ class RunningLab:
         for daemon, config in self._to_configure(nodes):
             os.replace(daemon.new_config, daemon.config)
             self._daemons[daemon.node, Program.BIRD] = replace(daemon, given="")  # whatever it makes of it
-            with _named(daemon):
+            with self._named(daemon):
                 bird_control.configure(daemon.control)
             self._daemons[daemon.node, Program.BIRD] = replace(daemon, given=config)
         wait_ready([self._run(start_bird(self._namespaces, name, config)) for name, config in self._to_start(nodes)])
@@ -235,6 +248,31 @@ class RunningLab:
     def _with_bird(self) -> list[str]:
         return [node for node, program in self._daemons if program is Program.BIRD]
 
+    def _asked(self, daemon: Daemon, command: str) -> str:
+        try:
+            return bird_control.ask(daemon.control, command)
+        except OSError as error:
+            raise self._silent(daemon) from error
+
+    @contextmanager
+    def _named(self, daemon: Daemon) -> Iterator[None]:
+        """Have what a BIRD complains of say whose complaint it is."""
+        try:
+            yield
+        except PlatformFailed as error:
+            raise PlatformFailed(f"{daemon.name}: {error}") from error
+        except OSError as error:
+            raise self._silent(daemon) from error
+
+    def _silent(self, daemon: Daemon) -> PlatformFailed:
+        """Return the complaint about a BIRD that does not answer; the next change starts one that ended anew."""
+        with suppress(subprocess.TimeoutExpired):
+            daemon.process.wait(_LAST_BREATH_S)
+            mend = f"`catchment lab change reset --name {self._name}`"
+            return PlatformFailed(f"{daemon.name} ended by itself: {mend} starts it anew")
+        end = f"`catchment lab down {self._name}`"
+        return PlatformFailed(f"{daemon.name} does not answer: end the lab ({end}), and start it anew")
+
     def _tell(self, name: str) -> None:
         """Tell the forwarder what a wire is like, and wait until it knows."""
         ends = namespaces.ends(self._wire_numbers[name])
@@ -253,32 +291,6 @@ def _start_forwarder() -> tuple[subprocess.Popen[bytes], socket.socket]:
     with theirs:
         argv = [sys.executable, "-P", "-m", "catchment.platforms.lab.forwarder"]
         return subprocess.Popen(argv, stdin=theirs.fileno()), ours  # noqa: S603
-
-
-def _asked(daemon: Daemon, command: str) -> str:
-    try:
-        return bird_control.ask(daemon.control, command)
-    except OSError as error:
-        raise _silent(daemon) from error
-
-
-@contextmanager
-def _named(daemon: Daemon) -> Iterator[None]:
-    """Have what a BIRD complains of say whose complaint it is."""
-    try:
-        yield
-    except PlatformFailed as error:
-        raise PlatformFailed(f"{daemon.name}: {error}") from error
-    except OSError as error:
-        raise _silent(daemon) from error
-
-
-def _silent(daemon: Daemon) -> PlatformFailed:
-    """Return the complaint about a BIRD that does not answer; one that ended is started anew with the next change."""
-    with suppress(subprocess.TimeoutExpired):
-        daemon.process.wait(_LAST_BREATH_S)
-        return PlatformFailed(f"{daemon.name} ended by itself: `catchment lab change reset` starts it anew")
-    return PlatformFailed(f"{daemon.name} does not answer: end the lab (`catchment lab down`), and start it anew")
 
 
 def _some(names: Collection[str]) -> str:

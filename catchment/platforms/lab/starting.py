@@ -57,7 +57,8 @@ def start(blueprint: Blueprint, name: str, *, for_s: float | None, idle_s: float
                 _spawn(folder, (claimed, listener.fileno(), theirs.fileno()), path)
         finally:
             os.close(claimed)  # the lab has it now, and nobody else
-        _await_ready(ours, {"folder": str(folder), "blueprint": plain(blueprint), **limits}, folder / folders.LOG)
+        order = {"name": name, "folder": str(folder), "blueprint": plain(blueprint), **limits}
+        _await_ready(ours, order, folder / folders.LOG)
     except BaseException:
         ours.close()
         folders.is_gone(held, folder, within_s=_END_TIMEOUT_S)

@@ -257,7 +257,7 @@ def main() -> None:
         folder = Path(order["folder"])
         try:
             hide_run()
-            lab = RunningLab(as_blueprint(order["blueprint"]))
+            lab = RunningLab(as_blueprint(order["blueprint"]), name=order["name"])
             control = socket.socket(fileno=listener)
             control.listen()
             supervisor = Supervisor(lab, control, starter, for_s=order["for_s"], idle_s=order["idle_s"])

@@ -30,15 +30,17 @@ class Spread(StrEnum):
     UNCLEAR = "unclear"  # too few to tell
 
 
-def spread_of(answers: Sequence[Answer]) -> Spread:
-    """Tell how answers differ, given in the order in which they were asked for.
+def spread_of(answers: Sequence[Answer]) -> Spread | None:
+    """Tell how answers differ, given in the order in which they were asked for; None where there are none.
 
     Of two servers that are chosen by flow, at random, eight answers come in two blocks once in 26 times and look like a
     change. So a change is what only a flow can tell that was asked before: now it gets another answer.
     """
+    if not answers:
+        return None
     texts = [text for _, text in answers]
     blocks = sum(1 for _ in groupby(texts))
-    if blocks <= 1:
+    if blocks == 1:
         return Spread.ONE
     if blocks > len(set(texts)):
         return Spread.BY_FLOW
@@ -155,8 +157,8 @@ def _flows(run: store.Run, observations: Sequence[Numbers]) -> Numbers:
         "answers": sum(one["failure"] is None for one in sent),
         "sites": dict(Counter(site for _, site in by_site).most_common()),
         "servers": dict(Counter(server for _, server in by_server).most_common()),
-        "sites_differ": spread_of(by_site).value,
-        "servers_differ": spread_of(by_server).value,
+        "sites_differ": spread_of(by_site),
+        "servers_differ": spread_of(by_server),
     }
 
 

@@ -44,8 +44,8 @@ class Standing:
 def lab_for(topology: Topology, changes: Sequence[Change], say: Say) -> Iterator[Lab]:
     """Yield a lab of a topology, for a campaign that makes `changes` in it: one that is up, or one that ends then.
 
-    One that is up is left as it was; it is only used while it is unchanged, and nobody else is at work in it: `say` is
-    told why not. Raises CatchmentError.
+    One that is up is left as it was; it is only used while it is whole and unchanged, and nobody else is at work in it:
+    `say` is told why not. Raises CatchmentError.
     """
     with ExitStack() as stack:
         standing = _unused(stack, topology, say)
@@ -53,11 +53,20 @@ def lab_for(topology: Topology, changes: Sequence[Change], say: Say) -> Iterator
             yield stack.enter_context(_own_lab(topology))
             return
         lab = attach(standing.name)
+        lab.died()  # what was started anew before is no news of this campaign
         write_changes(replace(standing, wanted=tuple(changes)))
         try:
             yield lab
+        except PlatformFailed as error:
+            died = lab.died()
+            if not died:
+                raise
+            what = f"{_started_anew(lab, died)}; what was measured would mislead"
+            raise PlatformFailed(f"{what}: run it again") from error
         finally:
             _put_back(standing, lab)
+            with suppress(PlatformFailed):  # who uses it next waits again
+                lab.settle()
 
 
 def _unused(stack: ExitStack, topology: Topology, say: Say) -> Standing | None:
@@ -68,14 +77,18 @@ def _unused(stack: ExitStack, topology: Topology, say: Say) -> Standing | None:
             continue
         try:
             stack.enter_context(_alone(standing.name))
-            now = find_lab(standing.name)
-        except (PlatformFailed, UnknownName):
+            now, died = find_lab(standing.name), attach(standing.name).status()["died"]
+        except (PlatformFailed, UnknownName) as error:
             stack.close()
-            why = f"another process is at work in the lab '{standing.name}'"
+            why = _without_advice(str(error))
             continue
-        if not now.changes and now.wanted is None:
+        mend = f"`{reset_command(standing.name)}`"
+        if died:
+            why = f"in the lab '{standing.name}' {', '.join(died)} ended by itself ({mend} starts it anew)"
+        elif now.changes or now.wanted is not None:
+            why = f"the lab '{standing.name}' was changed ({mend} takes that back)"
+        else:
             return now
-        why = f"the lab '{standing.name}' was changed (`{reset_command(standing.name)}` takes that back)"
         stack.close()
     if why is not None:
         say(f"{why}: raising another one, which ends with this run")
@@ -107,8 +120,8 @@ def _without_advice(complaint: str) -> str:
 def changing(standing: Standing, lab: Lab, wanted: tuple[Change, ...]) -> Iterator[None]:
     """Keep a note of what a lab is to become while it is made so; where that fails, put it back.
 
-    The note outlives a process that is killed: who changes the lab next puts it back first. Raises Interrupted, which
-    says what stands, at Ctrl-C.
+    The note outlives a process that is killed: who changes the lab next puts it back first. Raises Interrupted at
+    Ctrl-C, and PlatformFailed where a program died meanwhile and is started anew by this; both say what stands.
     """
     half_made = f"the change stays half made: `{reset_command(standing.name)}` takes it back"
     undone = "the change is taken back" if wanted else "all changes stand as before"
@@ -117,13 +130,21 @@ def changing(standing: Standing, lab: Lab, wanted: tuple[Change, ...]) -> Iterat
         yield
         write_changes(replace(standing, changes=wanted))
     except BaseException as error:
-        is_back = False
+        is_back, died = False, list[str]()
         with suppress(PlatformFailed, OSError, KeyboardInterrupt):  # then the note stays, and says so
+            died = lab.died() if isinstance(error, PlatformFailed) else []
             _put_back(standing, lab)
             is_back = True
+            lab.settle()
         if isinstance(error, KeyboardInterrupt) or asked_to_stop.is_set():
             raise Interrupted(f"interrupted: {undone if is_back else half_made}") from error
+        if isinstance(error, PlatformFailed) and is_back and died:
+            raise PlatformFailed(f"{_started_anew(lab, died)}; {undone}: try it again") from error
         raise
+
+
+def _started_anew(lab: Lab, died: Sequence[str]) -> str:
+    return f"lab '{lab.name}': {', '.join(died)} ended by itself, and was started anew"
 
 
 def _put_back(standing: Standing, lab: Lab) -> None:

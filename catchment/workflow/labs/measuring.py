@@ -41,7 +41,7 @@ def run_lab(path: Path, header: Header, means: Means) -> Accepted:
     topology = load_topology(store.topology_file(path))
     asked = _asked(plan, topology)
     check_targets(topology, header.targets)
-    for stale in store.raw_folder(path).iterdir():  # of a run that was killed: its lab is gone
+    for stale in store.raw_folder(path).iterdir():  # of an attempt that was killed; what was finished never comes here
         stale.unlink()
     measured = [service.name for service in header.services]
     epochs_after(topology, plan.lab.changes, measured)  # a change that names what is not there: told before it is up

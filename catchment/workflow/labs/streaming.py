@@ -61,8 +61,7 @@ class Bench:
         if died:
             raise PlatformFailed(
                 f"in the lab '{self.lab.name}' {', '.join(died)} ended by itself, so what was measured would mislead: "
-                "run it again (where the lab is one that stays up: "
-                f"`catchment lab change reset --name {self.lab.name}` first)"
+                "run it again"
             )
 
     def round(self, progress: Progress) -> None:
