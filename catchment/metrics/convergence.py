@@ -29,7 +29,8 @@ _EVERY = """
     FROM judged
     WHERE kind = 'dns' AND target = {target} AND window_start = {start} AND outcome IS DISTINCT FROM 'beside'
         AND failure IS DISTINCT FROM 'probe-failed' AND measured_at < {until}"""
-_IN_ORDER = "PARTITION BY vantage ORDER BY sent_s, raw_file, raw_record, raw_item"
+_BY_TIME = "ORDER BY sent_s, raw_file, raw_record, raw_item"
+_IN_ORDER = f"PARTITION BY vantage {_BY_TIME}"
 
 # An error or an empty answer to a query that the service does not promise to answer tells nothing where others tell who
 # answered (as for assignments), unless so many come in a row, with none of the others between them.
@@ -40,7 +41,7 @@ _QUERIES = f"""
             AS is_aside
     FROM (
         SELECT *, count(*) FILTER (WHERE said IS NOT NULL AND NOT is_refused) OVER (
-                PARTITION BY vantage, is_before ORDER BY sent_s, raw_file, raw_record, raw_item) AS others,
+                PARTITION BY vantage, is_before {_BY_TIME}) AS others,
             count(*) FILTER (WHERE said IS NOT NULL AND NOT is_refused) OVER (
                 PARTITION BY vantage, is_before) AS all_others
         FROM ({_EVERY}))"""
